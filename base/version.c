@@ -1,0 +1,84 @@
+#include "version.h"
+
+#include <stdatomic.h>
+
+#include "clock.h"
+
+enum { LOW_BITS = VERSION_SLOT_BITS + VERSION_COUNTER_BITS };
+
+static enum version_mode mode; /* [c] */
+static atomic_uchar slot;      /* [a] */
+static atomic_ullong last;     /* [a] greatest drawn or received */
+
+void version_init(enum version_mode new_mode, uint8_t new_slot)
+{
+    mode = new_mode;
+    atomic_store(&slot, new_slot);
+    atomic_store(&last, 0);
+}
+
+uint64_t version_at_ms(uint64_t ms)
+{
+    return ms <= VERSION_EPOCH_MS ? 0 : (ms - VERSION_EPOCH_MS) << LOW_BITS;
+}
+
+uint64_t version_ms(uint64_t v)
+{
+    return (v >> LOW_BITS) + VERSION_EPOCH_MS;
+}
+
+/* The least version above `seen` with our slot, not before the clock. */
+static uint64_t hybrid_after(uint64_t seen, uint64_t now)
+{
+    uint64_t step = ((seen >> VERSION_SLOT_BITS) + 1) << VERSION_SLOT_BITS;
+
+    return (step > now ? step : now) |
+           atomic_load_explicit(&slot, memory_order_relaxed);
+}
+
+uint64_t version_next(void)
+{
+    unsigned long long seen, next;
+    uint64_t now;
+
+    if (mode == VERSION_COUNTING) {
+        return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+    }
+    now = version_at_ms(clock_ms());
+    seen = atomic_load_explicit(&last, memory_order_relaxed);
+    do {
+        next = hybrid_after(seen, now);
+    } while (!atomic_compare_exchange_weak_explicit(
+        &last, &seen, next, memory_order_relaxed, memory_order_relaxed));
+    return next;
+}
+
+void version_observe(uint64_t v)
+{
+    unsigned long long seen = atomic_load_explicit(&last, memory_order_relaxed);
+
+    while (seen < v &&
+           !atomic_compare_exchange_weak_explicit(
+               &last, &seen, v, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+uint64_t version_last(void)
+{
+    return atomic_load_explicit(&last, memory_order_relaxed);
+}
+
+uint8_t version_slot(void)
+{
+    return atomic_load_explicit(&slot, memory_order_relaxed);
+}
+
+void version_set_slot(uint8_t new_slot)
+{
+    atomic_store_explicit(&slot, new_slot, memory_order_relaxed);
+}
+
+bool version_is_hybrid(void)
+{
+    return mode == VERSION_HYBRID;
+}

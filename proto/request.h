@@ -1,0 +1,90 @@
+/*
+ * request - what a client asks, whatever protocol it used to say so.
+ *
+ * A parser fills one of these from bytes and points into them: a request is
+ * valid only while those bytes stay where they are.
+ *
+ * Layer:     3. Includes layer 0 only.
+ * Ownership: pointers are borrowed from the input buffer.
+ */
+#ifndef PROTO_REQUEST_H
+#define PROTO_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum verb {
+    VERB_ERROR, /* the line is refused: `refusal` says how */
+    VERB_GET,
+    VERB_GETS,
+    VERB_GAT,
+    VERB_GATS,
+    VERB_SET,
+    VERB_ADD,
+    VERB_REPLACE,
+    VERB_APPEND,
+    VERB_PREPEND,
+    VERB_CAS,
+    VERB_INCR,
+    VERB_DECR,
+    VERB_DELETE,
+    VERB_TOUCH,
+    VERB_FLUSH_ALL,
+    VERB_VERSION,
+    VERB_VERBOSITY,
+    VERB_STATS,
+    VERB_SHUTDOWN,
+    VERB_CACHE_MEMLIMIT,
+    VERB_NOOP, /* mn */
+    VERB_QUIT,
+    VERB_DROP, /* close without a word: HTTP */
+};
+
+/* The fixed replies, which each protocol words in its own way. */
+enum reply {
+    REPLY_NONE,
+    REPLY_STORED,
+    REPLY_NOT_STORED,
+    REPLY_EXISTS,
+    REPLY_NOT_FOUND,
+    REPLY_DELETED,
+    REPLY_TOUCHED,
+    REPLY_OK,
+    REPLY_RESET,
+    REPLY_ERROR,
+    REPLY_BAD_FORMAT,      /* CLIENT_ERROR bad command line format */
+    REPLY_BAD_DELETE,      /* ... Usage: delete <key> [noreply] */
+    REPLY_BAD_CHUNK,       /* CLIENT_ERROR bad data chunk */
+    REPLY_BAD_DELTA,       /* CLIENT_ERROR invalid numeric delta argument */
+    REPLY_BAD_EXPTIME,     /* CLIENT_ERROR invalid exptime argument */
+    REPLY_NON_NUMERIC,     /* CLIENT_ERROR cannot increment or decrement ... */
+    REPLY_TOO_LARGE,       /* SERVER_ERROR object too large for cache */
+    REPLY_NO_MEMORY_STORE, /* SERVER_ERROR out of memory storing object */
+    REPLY_NO_MEMORY_READ,  /* SERVER_ERROR Out of memory during read */
+    REPLY_NO_MEMORY,       /* SERVER_ERROR out of memory */
+    REPLY_NO_MEMORY_STATS, /* SERVER_ERROR out of memory writing stats */
+    REPLY_COUNT
+};
+
+struct request {
+    uint8_t verb;    /* enum verb */
+    uint8_t refusal; /* enum reply: with VERB_ERROR, the answer */
+    bool noreply;    /* the fixed replies are not sent */
+    bool has_data;   /* `nbytes` and CR LF of value follow the line; with
+                        VERB_ERROR they are swallowed before the answer */
+    uint8_t nkey;
+    int32_t exptime; /* as the client gave it */
+    uint32_t flags;
+    uint32_t nbytes;   /* of value */
+    uint64_t number;   /* cas unique, delta, verbosity level, MiB */
+    uint64_t hv;       /* hash_key(), filled in by command_prepare */
+    const char *key;   /* first key */
+    const char *rest;  /* get family: from the first key on, moved on as keys
+                          are answered; others: arguments after the verb */
+    const char *end;   /* of rest, line end excluded */
+    const char *line;  /* whole line, for -vv */
+    uint32_t line_len; /* without line end */
+};
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * store - the only door to the cache.
+ *
+ * Commands and incoming replication both come through here. Looking up holds
+ * the key's stripe lock until store_release: between the two the item may be
+ * read and copied, and nothing may block, allocate or call the store again.
+ * Writing is reserve, fill, commit; or store_set with the whole value at hand.
+ *
+ * Every change of a key draws a version under its stripe lock. An observer,
+ * when set, draws it and records the change in the same hold, so that what
+ * it records is exactly what happened, in order.
+ *
+ * Time is clock_seconds(). An item is dead when its expiry is not after now,
+ * or its version is not above the barrier of the last flush.
+ *
+ * Layer:     2. Includes layers 0-1 and items.h.
+ * Threads:   any, after store_init.
+ * Locks:     STRIPE, then LRU, SLABS; the observer runs under STRIPE or LRU.
+ * Ownership: functions borrow their arguments unless they say takes or gives.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/hash.h"
+#include "base/util.h"
+#include "items.h"
+
+struct store_config {
+    size_t memory_limit;  /* bytes; -m */
+    size_t item_size_max; /* bytes of the whole item; -I */
+    size_t chunk_max;     /* bytes of the largest chunk */
+    size_t chunk_min;     /* -n: key, value and flags of class 1 */
+    double growth_factor; /* -f */
+    unsigned hot_lru_pct; /* the small queue is half of it */
+    bool evict;           /* false with -M */
+    bool cas;             /* false with -C: clients see cas 0 */
+    bool preallocate;     /* -L: commit all memory at start */
+    bool track_sizes;     /* keep the histogram of stats sizes */
+};
+
+/* The defaults of the options; the only place tests take them from. */
+struct store_config store_config_default(void);
+
+/* Reserves memory and starts an empty cache. false with a line on standard
+ * error when the memory cannot be had. Once; store_fini allows another. */
+bool store_init(const struct store_config *config) MUST_CHECK;
+
+/* Frees everything; no other thread may use the store. */
+void store_fini(void);
+
+/* ---- keys ---------------------------------------------------------- */
+
+struct store_key {
+    const char *ptr; /* borrowed */
+    size_t len;      /* 1..250 */
+    uint64_t hv;     /* hash_key() */
+};
+
+static inline struct store_key store_key(const char *ptr, size_t len)
+{
+    return (struct store_key){ptr, len, hash_key(ptr, len)};
+}
+
+/* Three hints that let cache misses of several keys overlap, to be called in
+ * this order some tens of nanoseconds apart; each may be left out. */
+void store_prefetch_stripe(uint64_t hv);
+void store_prefetch_bucket(uint64_t hv);
+void store_prefetch_item(uint64_t hv);
+
+/* ---- reading ------------------------------------------------------- */
+
+enum store_miss {
+    STORE_HIT,     /* an item is returned */
+    STORE_ABSENT,  /* nothing there */
+    STORE_EXPIRED, /* there was one, dead by its expiry (now removed) */
+    STORE_FLUSHED, /* there was one, dead by a flush (now removed) */
+};
+
+/* Returns the live item with its stripe held, or NULL with nothing held.
+ * Counts no access. `why` may be NULL. */
+struct item *store_hold(const struct store_key *key, enum store_miss *why);
+
+/* Counts an access: warms the item for eviction, sets `fetched`, moves the
+ * access time. Stripe held. */
+void store_hit(struct item *it);
+
+/* Ends the hold that store_hold began. */
+void store_release(struct item *it);
+
+/* Takes a reference for use beyond the hold; false when it has too many (the
+ * caller treats it as a miss). Stripe held. */
+bool store_ref(struct item *it) MUST_CHECK;
+
+/* Drops a reference. No stripe held by this thread. */
+void store_unref(struct item *it);
+
+/* ---- writing ------------------------------------------------------- */
+
+enum store_status {
+    STORE_OK,
+    STORE_NOT_STORED,  /* the mode refuses: add to present, replace absent */
+    STORE_EXISTS,      /* cas differs */
+    STORE_NOT_FOUND,   /* cas, delete, touch, incr of an absent key */
+    STORE_TOO_LARGE,   /* above item_size_max */
+    STORE_NO_MEMORY,   /* no chunk, and eviction impossible */
+    STORE_NON_NUMERIC, /* incr of something else */
+};
+
+enum store_mode {
+    STORE_SET,
+    STORE_ADD,
+    STORE_REPLACE,
+    STORE_APPEND,
+    STORE_PREPEND,
+    STORE_CAS,
+};
+
+/* Converts a client's expiry (0 never, up to 30 days relative, above
+ * absolute, negative at once) to Unix seconds for the functions below. */
+uint32_t store_exptime(int64_t client_exptime);
+
+struct store_attrs {
+    uint32_t flags;
+    uint32_t exptime; /* Unix seconds, 0 never: see store_exptime */
+};
+
+/* Stores `n` bytes in one step: the fast path of a complete small request.
+ * On refusal nothing changed, except that TOO_LARGE and NO_MEMORY in mode SET
+ * remove the key, as stock does. `cas` is compared in mode CAS and receives
+ * the item's cas when stored; NULL elsewhere is allowed. */
+enum store_status store_set(const struct store_key *key,
+                            const struct store_attrs *attrs,
+                            enum store_mode mode, const void *value, size_t n,
+                            uint64_t *cas) MUST_CHECK;
+
+/* Gives an item with room for `n` bytes of value, in *out, for filling by
+ * store_room. On TOO_LARGE and NO_MEMORY in mode SET the key is removed. */
+enum store_status store_reserve(const struct store_key *key,
+                                const struct store_attrs *attrs,
+                                enum store_mode mode, size_t n,
+                                struct item **out) MUST_CHECK;
+
+/* Where the bytes of the value from `filled` on go: the next contiguous room.
+ * Chained items get their chunks here as data arrives: a zero-length result
+ * means that memory ran out (never when the item is not chained). */
+struct iovec store_room(struct item *it, size_t filled) MUST_CHECK;
+
+/* Takes `it`, filled, and links it. */
+enum store_status store_commit(struct item *it, const struct store_key *key,
+                               enum store_mode mode, uint64_t *cas) MUST_CHECK;
+
+/* Takes a reserved item and frees it. */
+void store_cancel(struct item *it);
+
+/* Deletes; with cas != 0 only that one (EXISTS otherwise). */
+enum store_status store_delete(const struct store_key *key,
+                               uint64_t cas) MUST_CHECK;
+
+/* Adds (or subtracts, not below 0) and gives the result; refuses a value that
+ * is not a number, is empty or chained. `hit` counts for no LRU. With
+ * cas != NULL and *cas != 0 compares it; receives the new cas. */
+enum store_status store_arith(const struct store_key *key, bool incr,
+                              uint64_t delta, uint64_t *result,
+                              uint64_t *cas) MUST_CHECK;
+
+/* Sets a new expiry (Unix seconds, 0 never) and returns the item held, as
+ * store_hold does, or NULL when absent. */
+struct item *store_touch_hold(const struct store_key *key, uint32_t exptime,
+                              enum store_miss *why);
+
+/* Everything older than this moment dies. `at` = 0: now; otherwise when that
+ * Unix second arrives, replacing an earlier delayed flush. */
+void store_flush(uint32_t at);
+
+/* Carries out a delayed flush whose time has come; call once a second. */
+void store_tick(void);
+
+/* Unix second of the flush that is due, or of the last one; 0 never. */
+uint32_t store_flush_time(void);
+
+/* ---- replication's side ------------------------------------------- */
+
+enum store_op {
+    STORE_OP_ITEM,   /* the key has a new state */
+    STORE_OP_TOUCH,  /* the expiry grew, the version stays */
+    STORE_OP_DELETE, /* the key is gone */
+    STORE_OP_FLUSH,  /* a barrier; no key */
+};
+
+struct store_change {
+    enum store_op op;
+    const struct store_key *key; /* NULL for FLUSH */
+    uint64_t version; /* applied changes: the peer's; 0: draw a new one */
+    uint32_t source;  /* applied changes: the peer it came from; local 0 */
+};
+
+struct store_observer {
+    void *ctx;
+    /* A change is about to become visible. Returns its version: drawn now for
+     * local changes, `change->version` for applied ones. Stripe held (FLUSH:
+     * none). TOUCH draws none: its result is not used. */
+    uint64_t (*change)(void *ctx, const struct store_change *change);
+    /* An item went without a change: evicted, expired, refused. */
+    void (*removed)(void *ctx, const char *key, size_t nkey, uint64_t version);
+    /* Nothing older than this may be stored for the key; 0: anything. */
+    uint64_t (*floor)(void *ctx, const char *key, size_t nkey);
+    /* Nothing older than `version` may be stored for the key from now on.
+     * Returns false when that was known already. */
+    bool (*raise_floor)(void *ctx, const char *key, size_t nkey,
+                        uint64_t version);
+};
+
+/* Before threads start; NULL takes it away. Without one, versions are drawn
+ * by version_next() and nothing is recorded. Borrows `observer` for good. */
+void store_observe(const struct store_observer *observer);
+
+enum store_applied {
+    STORE_APPLIED,      /* the incoming state is now ours */
+    STORE_APPLIED_SAME, /* equal already, perhaps a later expiry taken */
+    STORE_STALE,        /* ours is newer: nothing changed */
+    STORE_UNSTORABLE,   /* no room or too large: kept as a floor instead */
+};
+
+struct store_incoming {
+    struct store_attrs attrs;
+    uint64_t version;
+    uint64_t cas;    /* visible cas, 0: the version */
+    uint32_t source; /* as in store_change */
+    bool local;      /* a legacy peer's: takes a new version and always wins */
+};
+
+/* Applies an item from a peer, whole value at hand. */
+enum store_applied store_apply(const struct store_key *key,
+                               const struct store_incoming *in,
+                               const void *value, size_t n) MUST_CHECK;
+
+/* The same for a value that arrives in pieces: reserve (mode ADD, so that a
+ * refusal removes nothing), fill, then this. Takes `it`. */
+enum store_applied store_apply_item(struct item *it,
+                                    const struct store_key *key,
+                                    const struct store_incoming *in) MUST_CHECK;
+
+/* Nothing older than `version` for this key: removes an older item, leaves a
+ * floor. `source` as in store_change. */
+enum store_applied store_apply_floor(const struct store_key *key,
+                                     uint64_t version,
+                                     uint32_t source) MUST_CHECK;
+
+/* A peer's flush: the barrier rises to `version`. False: it was there. */
+bool store_apply_barrier(uint64_t version, uint32_t source);
+
+/* A peer's delayed flush, newest version wins. */
+void store_apply_flush_at(uint64_t version, uint32_t at, uint32_t source);
+
+/* The barrier: items up to and including this version are dead. */
+uint64_t store_barrier(void);
+
+/* The pending delayed flush: false when there is none. */
+bool store_flush_pending(uint64_t *version, uint32_t *at);
+
+/* ---- walking ------------------------------------------------------- */
+
+/* A walk over all items by hash that runs beside everything else. What stays
+ * throughout is seen exactly once, growth of the index included. Zeroed to
+ * begin. */
+struct store_cursor {
+    uint32_t stripe;
+    uint32_t fragment;
+    bool done;
+};
+
+/* Called with the stripe held; no blocking, allocating or store calls.
+ * Returns false to stop before this item: it comes first next time. */
+typedef bool store_visit(void *ctx, struct item *it);
+
+/* Visits up to about `most` items (dead ones included), dropping locks every
+ * 64, and moves the cursor. Returns how many it visited. */
+size_t store_walk(struct store_cursor *cursor, size_t most, store_visit *visit,
+                  void *ctx);
+
+/* Whether the item is dead by expiry or flush. Stripe held. */
+enum store_miss store_dead(const struct item *it);
+
+/* ---- figures ------------------------------------------------------- */
+
+#define STORE_CLASSES 64 /* 0 is the page pool; 1..63 */
+
+struct store_totals {
+    uint64_t curr_items, bytes, total_items;
+    uint64_t evictions, reclaimed, expired_unfetched, evicted_unfetched;
+    uint64_t evicted_active, direct_reclaims, outofmemory, tailrepairs;
+    uint64_t moves_to_cold, moves_to_warm, moves_within_lru;
+    uint64_t hash_bytes, index_slots; /* index memory; places for items */
+    uint64_t malloced, pool_pages;    /* bytes of pages; pages unassigned */
+};
+
+struct store_class_stats {
+    uint32_t chunk_size, chunks_per_page;
+    uint64_t total_pages, used_chunks, free_chunks;
+    uint64_t number_small, number_main_hot, number_main_cold, number_temp;
+    uint32_t age_hot, age_warm, age; /* seconds: small, main, oldest tail */
+    uint64_t mem_requested;
+    uint64_t evicted, evicted_nonzero, evicted_time, outofmemory, tailrepairs;
+    uint64_t reclaimed, expired_unfetched, evicted_unfetched, evicted_active;
+    uint64_t lrutail_reflocked, moves_to_cold, moves_to_warm;
+    uint64_t moves_within_lru, direct_reclaims;
+};
+
+void store_totals(struct store_totals *out);
+
+/* false when the class does not exist. */
+bool store_class_stats(unsigned slab_class, struct store_class_stats *out);
+
+/* Greatest class in use by the table. */
+unsigned store_class_max(void);
+
+/* Zeroes the counters (not the gauges) of the two above. */
+void store_stats_reset(void);
+
+/* Histogram of item sizes in steps of 32 bytes, when track_sizes is on:
+ * calls `visit` with each size that has items, ascending. */
+void store_sizes(void (*visit)(void *ctx, uint32_t size, uint64_t count),
+                 void *ctx);
+
+/* Items of a class from the recently used end, for cachedump: calls `visit`
+ * with the stripe held until it returns false. */
+void store_dump_class(unsigned slab_class, store_visit *visit, void *ctx);
+
+/* New memory limit in bytes; false when memory was preallocated. */
+bool store_set_limit(size_t bytes) MUST_CHECK;
+size_t store_limit(void);
+
+#endif
