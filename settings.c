@@ -1,7 +1,107 @@
 #include "settings.h"
 
+#include <stdio.h>
+#include <string.h>
+
 struct settings settings = {
-#define SETTING(type, field, initial) .field = (initial),
+#define SETTING(type, field, initial, format, name) .field = (initial),
+#define SETTING_SAID(name, text)
 #include "settings.def"
 #undef SETTING
+#undef SETTING_SAID
 };
+
+enum format {
+    HIDDEN,
+    INT,
+    UINT,
+    SIZE,
+    FIXED, /* two decimals */
+    TEXT,  /* "NULL" when unset, as stock says */
+    LETTER,
+    YES_NO,
+    ON_OFF,
+    OCTAL,
+    PROTOCOL,
+    SAID, /* the text of the row */
+};
+
+enum { VALUE_MAX = 64 };
+
+static const struct row {
+    const char *name;
+    enum format format;
+    size_t offset;    /* of the field in struct settings */
+    const char *text; /* SAID */
+} rows[] = {
+#define SETTING(type, field, initial, format, name)                            \
+    {name, format, offsetof(struct settings, field), NULL},
+#define SETTING_SAID(name, text) {name, SAID, 0, text},
+#include "settings.def"
+#undef SETTING
+#undef SETTING_SAID
+};
+
+static const char *protocol_name(int protocol)
+{
+    return protocol == 1 ? "ascii" : "auto-negotiate";
+}
+
+/* The text of a row, in `buf` or constant; NULL: the caller knows. */
+static const char *value_text(const struct row *row, char *buf)
+{
+    const void *p = (const char *)&settings + row->offset;
+    const char *text = buf;
+    int n = 0;
+
+    switch (row->format) {
+    case INT:
+        n = snprintf(buf, VALUE_MAX, "%d", *(const int *)p);
+        break;
+    case UINT:
+        n = snprintf(buf, VALUE_MAX, "%u", *(const unsigned *)p);
+        break;
+    case SIZE:
+        n = snprintf(buf, VALUE_MAX, "%zu", *(const size_t *)p);
+        break;
+    case FIXED:
+        n = snprintf(buf, VALUE_MAX, "%.2f", *(const double *)p);
+        break;
+    case OCTAL:
+        n = snprintf(buf, VALUE_MAX, "%o", (unsigned)*(const int *)p);
+        break;
+    case LETTER:
+        n = snprintf(buf, VALUE_MAX, "%c", *(const char *)p);
+        break;
+    case TEXT:
+        text =
+            *(const char *const *)p != NULL ? *(const char *const *)p : "NULL";
+        break;
+    case YES_NO:
+        text = *(const bool *)p ? "yes" : "no";
+        break;
+    case ON_OFF:
+        text = *(const bool *)p ? "on" : "off";
+        break;
+    case PROTOCOL:
+        text = protocol_name(*(const int *)p);
+        break;
+    case HIDDEN:
+    case SAID:
+        text = row->text;
+        break;
+    }
+    return n < 0 ? "" : text;
+}
+
+void settings_visit(void (*row)(void *ctx, const char *name, const char *value),
+                    void *ctx)
+{
+    char buf[VALUE_MAX];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].format != HIDDEN) {
+            row(ctx, rows[i].name, value_text(&rows[i], buf));
+        }
+    }
+}
