@@ -73,6 +73,9 @@ struct request {
     bool noreply;    /* the fixed replies are not sent */
     bool has_data;   /* `nbytes` and CR LF of value follow the line; with
                         VERB_ERROR they are swallowed before the answer */
+    bool more;       /* a get line longer than the buffer goes on after `end`:
+                        no END yet. command_run makes the verb VERB_ERROR when
+                        it refused the line: the rest of it is skipped */
     uint8_t nkey;
     int32_t exptime; /* as the client gave it */
     uint32_t flags;
