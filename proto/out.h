@@ -20,8 +20,9 @@
 
 #define OUT_BYTES       (64 * KIB)
 #define OUT_VECTORS     64
-#define OUT_REF_MAX     MIB /* referenced bytes before a flush */
-#define OUT_SMALL_REPLY 512 /* any reply without a value fits */
+#define OUT_SEND_MAX    1024 /* pieces one sendmsg takes: UIO_MAXIOV */
+#define OUT_REF_MAX     MIB  /* referenced bytes before a flush */
+#define OUT_SMALL_REPLY 512  /* any reply without a value fits */
 
 typedef void out_done(void *owner);
 
@@ -31,13 +32,15 @@ struct out_ref {
 };
 
 struct out {
-    char *buf;                        /* OUT_BYTES */
-    size_t len;                       /* bytes used in buf */
-    size_t cut;                       /* bytes of buf already in vectors */
-    struct iovec iov[OUT_VECTORS];    /* sealed pieces, in order */
-    struct out_ref refs[OUT_VECTORS]; /* beside iov; done NULL for bytes */
-    unsigned n;                       /* entries used */
-    size_t referenced;                /* bytes behind references */
+    char *buf;            /* OUT_BYTES */
+    size_t len;           /* bytes used in buf */
+    size_t cut;           /* bytes of buf already in vectors */
+    struct iovec *iov;    /* sealed pieces, in order */
+    struct out_ref *refs; /* beside iov; done NULL for bytes */
+    unsigned first;       /* entries sent */
+    unsigned n;           /* entries used, sent ones included */
+    unsigned room;        /* entries there are; grows for one huge value */
+    size_t referenced;    /* bytes behind references */
 };
 
 /* Gives its buffers; false when out of memory. */
@@ -67,15 +70,16 @@ static inline void out_wrote(struct out *out, const char *end)
 /* Appends bytes; the caller checked out_space. */
 void out_bytes(struct out *out, const void *p, size_t n);
 
-/* Whether `pieces` more references fit before a flush is due. */
-bool out_can_ref(const struct out *out, unsigned pieces) MUST_CHECK;
+/* Whether `pieces` more references fit before a flush is due. False although
+ * nothing is referenced: out of memory, a flush will not help. */
+bool out_can_ref(struct out *out, unsigned pieces) MUST_CHECK;
 
 /* Appends a reference to `n` bytes at `p`, without copying. Takes `owner` when
  * `done` is not NULL. The caller checked out_can_ref. */
 void out_ref(struct out *out, const void *p, size_t n, void *owner,
              out_done *done);
 
-/* Appends malloced bytes; takes `p`. */
+/* Appends malloced bytes; takes `p`. The caller checked out_can_ref(1). */
 void out_malloced(struct out *out, char *p, size_t n);
 
 /* Whether anything is unsent. */
@@ -84,7 +88,8 @@ static inline bool out_is_empty(const struct out *out)
     return out->len == 0 && out->n == 0;
 }
 
-/* Seals what was copied since and gives all pieces in order. */
+/* Seals what was copied since and gives the unsent pieces in order, at most
+ * OUT_SEND_MAX: after out_sent ask out_is_empty. */
 unsigned out_vectors(struct out *out, const struct iovec **iov);
 
 /* The first `n` bytes were sent: drops their references. When all were, the

@@ -64,15 +64,21 @@ enum reply {
     REPLY_NO_MEMORY_READ,  /* SERVER_ERROR Out of memory during read */
     REPLY_NO_MEMORY,       /* SERVER_ERROR out of memory */
     REPLY_NO_MEMORY_STATS, /* SERVER_ERROR out of memory writing stats */
+    REPLY_NO_MEMORY_GET,   /* ... out of memory writing get response */
     REPLY_COUNT
 };
 
 struct request {
     uint8_t verb;    /* enum verb */
-    uint8_t refusal; /* enum reply: with VERB_ERROR, the answer */
+    uint8_t refusal; /* enum reply: with VERB_ERROR, the answer; with
+                        VERB_FLUSH_ALL a delay that is no number */
     bool noreply;    /* the fixed replies are not sent */
     bool has_data;   /* `nbytes` and CR LF of value follow the line; with
                         VERB_ERROR they are swallowed before the answer */
+    bool more;       /* get family: keys of the same line follow in another
+                        piece, so no END yet */
+    bool skip;       /* get family: an over-long key was answered, the rest of
+                        the line is swallowed */
     bool more;       /* a get line longer than the buffer goes on after `end`:
                         no END yet. command_run makes the verb VERB_ERROR when
                         it refused the line: the rest of it is skipped */

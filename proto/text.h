@@ -37,7 +37,11 @@ enum text_status text_parse(const char *p, size_t n, struct request *req,
 enum text_status text_parse_get_head(const char *p, size_t n,
                                      struct request *req,
                                      size_t *used) MUST_CHECK;
-/* Continuation: `last` is set when the line end was reached. */
+/* Continuation of the same `req`, which must be kept from piece to piece (not
+ * the bytes it points at): `last` is set when the line end was reached. Each
+ * piece is then run as a request of its own; req->more says whether END is
+ * due, req->skip that an over-long key has ended the answer. TEXT_MORE when
+ * `p` begins with an incomplete key. */
 enum text_status text_parse_more_keys(const char *p, size_t n,
                                       struct request *req, size_t *used,
                                       bool *last) MUST_CHECK;
