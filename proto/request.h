@@ -75,10 +75,6 @@ struct request {
     bool noreply;    /* the fixed replies are not sent */
     bool has_data;   /* `nbytes` and CR LF of value follow the line; with
                         VERB_ERROR they are swallowed before the answer */
-    bool more;       /* get family: keys of the same line follow in another
-                        piece, so no END yet */
-    bool skip;       /* get family: an over-long key was answered, the rest of
-                        the line is swallowed */
     bool more;       /* a get line longer than the buffer goes on after `end`:
                         no END yet. command_run makes the verb VERB_ERROR when
                         it refused the line: the rest of it is skipped */

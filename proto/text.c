@@ -503,7 +503,6 @@ enum text_status text_parse_more_keys(const char *p, size_t n,
                                       bool *last)
 {
     const char *lf = memchr(p, '\n', n);
-    const char *end;
 
     *last = lf != NULL;
     req->line = p;
@@ -514,13 +513,9 @@ enum text_status text_parse_more_keys(const char *p, size_t n,
         first_key(req);
         req->more = false;
     } else {
-        end = req->skip ? p + n : whole_keys(p, n, req);
-        *used = (size_t)(end - p);
+        *used = (size_t)(whole_keys(p, n, req) - p);
     }
     req->line_len = (uint32_t)*used;
-    if (req->skip) {
-        req->rest = req->end = p;
-    }
     return *used == 0 ? TEXT_MORE : TEXT_OK;
 }
 

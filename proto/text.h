@@ -40,8 +40,7 @@ enum text_status text_parse_get_head(const char *p, size_t n,
 /* Continuation of the same `req`, which must be kept from piece to piece (not
  * the bytes it points at): `last` is set when the line end was reached. Each
  * piece is then run as a request of its own; req->more says whether END is
- * due, req->skip that an over-long key has ended the answer. TEXT_MORE when
- * `p` begins with an incomplete key. */
+ * due. TEXT_MORE when `p` begins with an incomplete key. */
 enum text_status text_parse_more_keys(const char *p, size_t n,
                                       struct request *req, size_t *used,
                                       bool *last) MUST_CHECK;
