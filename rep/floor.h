@@ -1,0 +1,81 @@
+/*
+ * rep_floor - a bounded table of floors: "nothing older than this version".
+ *
+ * A floor is {agreed hash of a key, version}. The memory is fixed at creation
+ * and kept from birth. The table is set-associative: a line of four floors a
+ * hash may lie in; a full line drops its lowest version first, and the shard
+ * remembers the greatest version it ever dropped. Every operation touches one
+ * line. Two keys of one agreed hash share a floor, which is safe: it can only
+ * refuse or remove more (a miss), never less.
+ *
+ * Layer:     2. Includes layer 0 only.
+ * Threads:   any.
+ * Locks:     takes LOCK_FLOOR (one per shard); calls nothing while holding it.
+ * Ownership: functions borrow their arguments unless they say takes or gives.
+ */
+#ifndef REP_FLOOR_H
+#define REP_FLOOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h" /* MUST_CHECK */
+
+#define REP_FLOOR_SHARDS 64
+
+struct rep_floor;
+
+/* One floor, as a walk gives it. */
+struct rep_floor_entry {
+    uint64_t hash;    /* hash_key_agreed() */
+    uint64_t version; /* never 0 */
+};
+
+/* A walk over all floors by hash; zeroed to begin. A floor that stays
+ * throughout is seen exactly once. */
+struct rep_floor_cursor {
+    uint64_t line;
+    bool done;
+};
+
+/* The default size for a memory limit: 1/64 of it, 1 to 256 MiB. */
+size_t rep_floor_default_bytes(size_t memory_limit);
+
+/* Gives a table of at most `bytes` bytes (at least one line a shard), or NULL
+ * when out of memory. */
+struct rep_floor *rep_floor_new(size_t bytes);
+
+/* Takes `t`; NULL is allowed. No other thread may still use it. */
+void rep_floor_free(struct rep_floor *t);
+
+/* The floor of `hash`, 0 when there is none. */
+uint64_t rep_floor_get(struct rep_floor *t, uint64_t hash);
+
+/* Raises the floor of `hash` to `version`; false when it was there already.
+ * (True also when the table had no place: the version then counts as
+ * dropped.) */
+bool rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t version);
+
+/* Gives up to `most` floors at or above `threshold` and moves the cursor,
+ * looking at a bounded number of lines; 0 with cursor->done unset only means
+ * that none was found yet. */
+size_t rep_floor_walk(struct rep_floor *t, struct rep_floor_cursor *cursor,
+                      uint64_t threshold, struct rep_floor_entry *out,
+                      size_t most);
+
+/* Greatest version dropped from the shard that `hash` belongs to, 0: none.
+ * Whoever last heard from us before that may hold something older. */
+uint64_t rep_floor_missed(const struct rep_floor *t, uint64_t hash);
+
+/* The same over all shards. */
+uint64_t rep_floor_missed_any(const struct rep_floor *t);
+
+/* Figures: floors held, places, floors dropped since the start. */
+struct rep_floor_stats {
+    uint64_t count, places, dropped;
+};
+
+void rep_floor_stats(const struct rep_floor *t, struct rep_floor_stats *out);
+
+#endif

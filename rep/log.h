@@ -1,0 +1,148 @@
+/*
+ * rep_log - the bounded log of changes: versions and keys, never values.
+ *
+ * Workers append through the observer of the store; the replication thread
+ * reads. A position is a byte offset in an endless stream, of which the last
+ * `bytes` bytes are kept: the oldest entries make room, no worker ever waits
+ * for a peer. A reader whose position was overwritten gets REP_LOG_GONE and
+ * must scan; the least version it lost is kept for it until taken.
+ *
+ * Local versions are drawn under the lock of the log, so log order is version
+ * order. Without an open reader nothing is appended but flushes: a reader
+ * begins at the head of that moment, and everything before it is found by a
+ * scan begun after rep_log_open, because a change looks for readers under the
+ * stripe lock that the scan takes, too.
+ *
+ * Layer:     4. Includes store.h, rep/floor.h and layer 0.
+ * Threads:   the observer from any worker; the rest from the replication
+ *            thread, except figures.
+ * Locks:     takes LOCK_REP_LOG and (apart from it) LOCK_FLOOR; runs under
+ *            STRIPE or LRU. The wake call-back runs under STRIPE.
+ * Ownership: functions borrow their arguments unless they say takes or gives.
+ */
+#ifndef REP_LOG_H
+#define REP_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h" /* MUST_CHECK */
+#include "rep/floor.h"
+#include "store.h"
+
+/* Most readers (peers) at a time. Reader r is source r + 1 of store_change. */
+#define REP_LOG_READERS 16
+
+#define REP_LOG_BYTES_MIN 4096
+#define REP_LOG_BATCH     512         /* entries of a batch at most */
+#define REP_LOG_BATCH_RAW (16 * 1024) /* bytes of log in a batch at most */
+
+struct rep_log;
+
+enum rep_log_status {
+    REP_LOG_OK = 0,
+    REP_LOG_END,  /* nothing newer yet */
+    REP_LOG_GONE, /* overwritten: scan, reading on from rep_log_oldest */
+};
+
+struct rep_log_entry {
+    uint64_t pos;     /* reading again from here gives this entry again */
+    uint64_t version; /* the greatest of the merged entries */
+    uint64_t hv;      /* hash_key() */
+    const char *key;  /* in the batch; NULL for FLUSH */
+    uint8_t nkey;
+    uint8_t op;     /* enum store_op */
+    uint8_t source; /* reader + 1 it came from: not sent there; 0 local */
+    uint8_t target; /* reader + 1 it is only for; 0 everyone */
+};
+
+/* What one read gives: entries in log order, a key written many times only
+ * once, at its last place, never merged across a flush. Entries that must not
+ * go to the reader are left out already. */
+struct rep_log_batch {
+    unsigned n;
+    uint64_t next; /* position after the batch */
+    struct rep_log_entry entry[REP_LOG_BATCH];
+    char raw[REP_LOG_BATCH_RAW];
+};
+
+/* Gives a log of `bytes` bytes (at least REP_LOG_BYTES_MIN) whose removals go
+ * to `floors`, or NULL when out of memory. Borrows `floors` for its life. */
+struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors);
+
+/* Takes `log`; NULL is allowed. No other thread may still use it. */
+void rep_log_free(struct rep_log *log);
+
+/* The observer to give to store_observe. */
+const struct store_observer *rep_log_observer(struct rep_log *log);
+
+/* Sets what is called, under a stripe lock, by the first append after
+ * rep_log_sleep. Before threads start. */
+void rep_log_on_wake(struct rep_log *log, void (*wake)(void *ctx), void *ctx);
+
+/* Opens a reader that begins (and has acknowledged up to) the head; -1 when
+ * all are in use. *pos receives the head. */
+int rep_log_open(struct rep_log *log, uint64_t *pos) MUST_CHECK;
+
+/* Forgets a reader: what it has not read is nobody's any more. */
+void rep_log_close(struct rep_log *log, int reader);
+
+/* Changes applied from one peer are appended for the others, too. */
+void rep_log_set_relay(struct rep_log *log, bool relay);
+
+/* Position after the last entry; of the oldest entry kept. */
+uint64_t rep_log_head(struct rep_log *log);
+uint64_t rep_log_oldest(struct rep_log *log);
+
+/* Fills `batch` from `pos` on. OK with batch->n == 0 is possible (all left
+ * out): go on from batch->next. */
+enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,
+                                 struct rep_log_batch *batch) MUST_CHECK;
+
+/* True when there is nothing after `pos`: the next append will call wake.
+ * False: read on. */
+bool rep_log_sleep(struct rep_log *log, uint64_t pos) MUST_CHECK;
+
+/* The reader needs nothing before `pos` any more (the peer has processed it;
+ * a peer without acknowledgements: it was sent). Never moves back. */
+void rep_log_ack(struct rep_log *log, int reader, uint64_t pos);
+
+/* Takes what was overwritten unacknowledged by `reader` since the last call:
+ * false when nothing was. *version receives the least version lost (the
+ * threshold of the scan that makes up for it; UINT64_MAX when only touches
+ * were lost), *touched whether a touch was. */
+bool rep_log_take_lost(struct rep_log *log, int reader, uint64_t *version,
+                       bool *touched) MUST_CHECK;
+
+/* Gives it back: the scan for it was broken off. */
+void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
+                      bool touched);
+
+/* Appends an entry for `reader` alone: the present state of the key will be
+ * sent to it, absence at least as old as `version`. */
+void rep_log_resend(struct rep_log *log, int reader,
+                    const struct store_key *key, uint64_t version);
+
+/* Least version that `reader` has not acknowledged, at most the clock. */
+uint64_t rep_log_low(struct rep_log *log, int reader);
+
+/* Removals below `low` leave no floor: every peer has acknowledged them. 0
+ * (the beginning): all removals do. The least rep_log_low of all peers. */
+void rep_log_set_low(struct rep_log *log, uint64_t low);
+
+/* Greatest version drawn or applied for a flush. A scan begins once the
+ * store's barrier or pending flush has reached it. */
+uint64_t rep_log_flushed(struct rep_log *log);
+
+/* Figures; any thread. */
+struct rep_log_stats {
+    uint64_t appended, overwritten, bytes;
+};
+
+void rep_log_stats(struct rep_log *log, struct rep_log_stats *out);
+
+/* Bytes after `pos`: how far a reader is behind. */
+uint64_t rep_log_behind(struct rep_log *log, uint64_t pos);
+
+#endif
