@@ -47,6 +47,7 @@ struct command_host {
     void (*shutdown)(bool graceful); /* wakes the main loop; returns */
     bool (*accepting)(void);         /* stat accepting_conns */
     uint64_t (*gauge)(enum command_gauge which);
+    const char *libevent_version; /* the row of `stats` */
 };
 
 struct command {

@@ -316,6 +316,9 @@ void store_totals(struct store_totals *out);
 /* false when the class does not exist. */
 bool store_class_stats(unsigned slab_class, struct store_class_stats *out);
 
+/* The class an item of this shape is stored in; the last one when chained. */
+unsigned store_class_of(size_t nkey, uint32_t flags, size_t nbytes);
+
 /* Greatest class in use by the table. */
 unsigned store_class_max(void);
 

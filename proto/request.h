@@ -78,6 +78,7 @@ struct request {
     bool more;       /* a get line longer than the buffer goes on after `end`:
                         no END yet. command_run makes the verb VERB_ERROR when
                         it refused the line: the rest of it is skipped */
+    bool echoed;     /* its -vv line was printed */
     uint8_t nkey;
     int32_t exptime; /* as the client gave it */
     uint32_t flags;
