@@ -124,7 +124,8 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
 void rep_log_resend(struct rep_log *log, int reader,
                     const struct store_key *key, uint64_t version);
 
-/* Least version that `reader` has not acknowledged, at most the clock. */
+/* Least version that `reader` has not acknowledged, at most the clock; 0 when
+ * it cannot be told. Only while no scan for the reader is pending. */
 uint64_t rep_log_low(struct rep_log *log, int reader);
 
 /* Removals below `low` leave no floor: every peer has acknowledged them. 0

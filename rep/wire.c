@@ -1,0 +1,561 @@
+#include "rep/wire.h"
+
+#include <string.h>
+
+enum { FIELDS = 8, HASH_DIGITS = 16, SLOT_DIGITS = 64 };
+
+static const char HELLO_WORD[] = "repcached3 ";
+enum { HELLO_WORD_LEN = sizeof(HELLO_WORD) - 1 };
+
+/* ---- words -------------------------------------------------------------- */
+
+struct word {
+    const char *p;
+    size_t n;
+};
+
+/* Splits at single or repeated spaces; returns how many words there are, at
+ * most FIELDS (the last one then may hold more). */
+static unsigned split(const char *p, const char *end, struct word *words)
+{
+    unsigned n = 0;
+
+    while (n < FIELDS) {
+        const char *stop;
+
+        while (p < end && *p == ' ') {
+            p++;
+        }
+        if (p == end) {
+            break;
+        }
+        for (stop = p; stop < end && *stop != ' '; stop++) {
+        }
+        words[n++] = (struct word){p, (size_t)(stop - p)};
+        p = stop;
+    }
+    return n;
+}
+
+static bool word_is(struct word w, const char *text, size_t n)
+{
+    return w.n == n && memcmp(w.p, text, n) == 0;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Exactly 16 lower-case digits. */
+static bool parse_hex(const char *p, size_t n, uint64_t *out)
+{
+    uint64_t v = 0;
+
+    if (n != HASH_DIGITS) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int d = hex_digit(p[i]);
+
+        if (d < 0) {
+            return false;
+        }
+        v = v << 4 | (unsigned)d;
+    }
+    *out = v;
+    return true;
+}
+
+static char *put_hex(char *buf, uint64_t v)
+{
+    for (int i = HASH_DIGITS - 1; i >= 0; i--) {
+        buf[i] = "0123456789abcdef"[v & 15];
+        v >>= 4;
+    }
+    return buf + HASH_DIGITS;
+}
+
+/* Versions are below 2^63 and never 0. */
+static bool parse_version(struct word w, uint64_t *out)
+{
+    return util_parse_u64(w.p, w.n, out) && *out != 0 && *out >> 63 == 0;
+}
+
+/* Client flags; repcached 2.3.1 writes those of 2^31 and above as negative
+ * 32-bit numbers. */
+static bool parse_flags(struct word w, uint32_t *out)
+{
+    int32_t negative;
+
+    if (w.n > 0 && w.p[0] == '-') {
+        if (!util_parse_s32(w.p, w.n, &negative)) {
+            return false;
+        }
+        *out = (uint32_t)negative;
+        return true;
+    }
+    return util_parse_u32(w.p, w.n, out);
+}
+
+/* Absolute seconds. repcached counts in 32 bits with a sign: a negative time
+ * is one long past. */
+static bool parse_time(struct word w, uint32_t *out)
+{
+    int32_t negative;
+
+    if (w.n > 0 && w.p[0] == '-') {
+        if (!util_parse_s32(w.p, w.n, &negative)) {
+            return false;
+        }
+        *out = 1;
+        return true;
+    }
+    return util_parse_u32(w.p, w.n, out);
+}
+
+static bool take_key(struct word w, struct wire_msg *msg)
+{
+    if (w.n == 0 || w.n > KEY_MAX_LENGTH) {
+        return false;
+    }
+    msg->key = w.p;
+    msg->nkey = (uint8_t)w.n;
+    return true;
+}
+
+/* ---- lines -------------------------------------------------------------- */
+
+/* Each takes the words of its line and says whether they are right. A line
+ * with data says so even then, when its length can be told. */
+
+static bool parse_rep(enum wire_dialect dialect, const struct word *w,
+                      unsigned n, struct wire_msg *msg)
+{
+    if (n < 6 || !util_parse_u32(w[4].p, w[4].n, &msg->nbytes)) {
+        return false;
+    }
+    msg->has_data = true;
+    if (!take_key(w[1], msg) || !parse_flags(w[2], &msg->flags) ||
+        !parse_time(w[3], &msg->exptime)) {
+        return false;
+    }
+    if (dialect == WIRE_LEGACY) {
+        return n == 6 && util_parse_u64(w[5].p, w[5].n, &msg->cas);
+    }
+    if (n == 7 && !util_parse_u64(w[6].p, w[6].n, &msg->cas)) {
+        return false;
+    }
+    return n <= 7 && parse_version(w[5], &msg->version);
+}
+
+static bool parse_delete(enum wire_dialect dialect, const struct word *w,
+                         unsigned n, struct wire_msg *msg)
+{
+    if (dialect == WIRE_LEGACY) {
+        return n == 2 && take_key(w[1], msg);
+    }
+    return n == 3 && take_key(w[1], msg) && parse_version(w[2], &msg->version);
+}
+
+static bool parse_floor(enum wire_dialect dialect, const struct word *w,
+                        unsigned n, struct wire_msg *msg)
+{
+    return dialect == WIRE_OURS && n == 3 &&
+           parse_hex(w[1].p, w[1].n, &msg->hash) &&
+           parse_version(w[2], &msg->version);
+}
+
+static bool parse_flush(enum wire_dialect dialect, const struct word *w,
+                        unsigned n, struct wire_msg *msg)
+{
+    if (n > 1 && !parse_time(w[1], &msg->exptime)) {
+        return false;
+    }
+    if (msg->exptime != 0) {
+        msg->op = WIRE_FLUSH_AT;
+    }
+    if (dialect == WIRE_LEGACY) {
+        return n <= 2;
+    }
+    return n == 3 && parse_version(w[2], &msg->version);
+}
+
+static bool parse_bare(enum wire_dialect dialect, const struct word *w,
+                       unsigned n, struct wire_msg *msg)
+{
+    (void)w;
+    return n == 1 && (dialect == WIRE_OURS || msg->op == WIRE_END);
+}
+
+static bool parse_position(enum wire_dialect dialect, const struct word *w,
+                           unsigned n, struct wire_msg *msg)
+{
+    return dialect == WIRE_OURS && n == 2 &&
+           util_parse_u64(w[1].p, w[1].n, &msg->position);
+}
+
+/* A hello's fields are read by wire_parse_hello. */
+static bool parse_nothing(enum wire_dialect dialect, const struct word *w,
+                          unsigned n, struct wire_msg *msg)
+{
+    (void)dialect;
+    (void)w;
+    (void)n;
+    (void)msg;
+    return true;
+}
+
+static const struct command {
+    const char *word;
+    uint8_t len;
+    uint8_t op;
+    bool (*parse)(enum wire_dialect dialect, const struct word *w, unsigned n,
+                  struct wire_msg *msg);
+} commands[] = {
+    {"rep", 3, WIRE_REP, parse_rep},
+    {"delete", 6, WIRE_DELETE, parse_delete},
+    {"floor", 5, WIRE_FLOOR, parse_floor},
+    {"flush_all", 9, WIRE_FLUSH, parse_flush},
+    {"marugoto_end", 12, WIRE_END, parse_bare},
+    {"position", 8, WIRE_POSITION, parse_position},
+    {"ack", 3, WIRE_ACK, parse_position},
+    {"ping", 4, WIRE_PING, parse_bare},
+    {"pong", 4, WIRE_PONG, parse_bare},
+    {"repcached3", 10, WIRE_HELLO, parse_nothing},
+};
+
+static const struct command *find_command(struct word w)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (word_is(w, commands[i].word, commands[i].len)) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Reads one line's words into `msg`. */
+static enum wire_status parse_line(enum wire_dialect dialect, const char *p,
+                                   const char *end, struct wire_msg *msg)
+{
+    struct word words[FIELDS];
+    unsigned n = split(p, end, words);
+    const struct command *command = n > 0 ? find_command(words[0]) : NULL;
+
+    if (command == NULL) {
+        return WIRE_OK; /* unknown */
+    }
+    msg->op = command->op;
+    if (command->parse(dialect, words, n, msg)) {
+        return msg->nbytes > WIRE_VALUE_MAX ? WIRE_BAD : WIRE_OK;
+    }
+    /* Of a broken `rep` of unknown length the data would be taken for
+     * commands. */
+    if (dialect == WIRE_OURS || msg->nbytes > WIRE_VALUE_MAX ||
+        (msg->op == WIRE_REP && !msg->has_data)) {
+        return WIRE_BAD;
+    }
+    msg->op = WIRE_UNKNOWN;
+    return WIRE_OK;
+}
+
+enum wire_status wire_parse(enum wire_dialect dialect, const char *p, size_t n,
+                            struct wire_msg *msg, size_t *used)
+{
+    const char *lf = memchr(p, '\n', n < WIRE_LINE_MAX ? n : WIRE_LINE_MAX);
+    const char *end = lf;
+
+    if (lf == NULL) {
+        return n < WIRE_LINE_MAX ? WIRE_MORE : WIRE_BAD;
+    }
+    if (end > p && end[-1] == '\r') {
+        end--;
+    }
+    *msg = (struct wire_msg){.line = p, .line_len = (uint32_t)(end - p)};
+    *used = (size_t)(lf + 1 - p);
+    return parse_line(dialect, p, end, msg);
+}
+
+/* ---- hello -------------------------------------------------------------- */
+
+enum hello_field {
+    HELLO_RUN,
+    HELLO_SLOT,
+    HELLO_SLOTS,
+    HELLO_ITEM_MAX,
+    HELLO_CLOCK,
+    HELLO_SEEN_RUN,
+    HELLO_SEEN_POS,
+    HELLO_FLAGS,
+    HELLO_FIELDS
+};
+
+static const char *const hello_names[HELLO_FIELDS] = {
+    [HELLO_RUN] = "run",           [HELLO_SLOT] = "slot",
+    [HELLO_SLOTS] = "slots",       [HELLO_ITEM_MAX] = "item_size_max",
+    [HELLO_CLOCK] = "clock",       [HELLO_SEEN_RUN] = "seen_run",
+    [HELLO_SEEN_POS] = "seen_pos", [HELLO_FLAGS] = "flags",
+};
+
+static const unsigned HELLO_NEEDED = 1U << HELLO_RUN | 1U << HELLO_SLOT |
+                                     1U << HELLO_ITEM_MAX | 1U << HELLO_CLOCK;
+
+static bool parse_slots(struct word w, struct wire_hello *h)
+{
+    if (w.n != SLOT_DIGITS) {
+        return false;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (!parse_hex(w.p + (size_t)i * HASH_DIGITS, HASH_DIGITS,
+                       &h->slots[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool parse_slot(struct word w, struct wire_hello *h)
+{
+    uint32_t slot;
+
+    if (!util_parse_u32(w.p, w.n, &slot) || slot > UINT8_MAX) {
+        return false;
+    }
+    h->slot = (uint8_t)slot;
+    return true;
+}
+
+/* Comma-separated names; unknown ones are ignored. */
+static void parse_hello_flags(struct word w, struct wire_hello *h)
+{
+    const char *end = w.p + w.n;
+    const char *p = w.p;
+
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const char *stop = comma != NULL ? comma : end;
+
+        if (word_is((struct word){p, (size_t)(stop - p)}, "copying", 7)) {
+            h->copying = true;
+        }
+        p = comma != NULL ? comma + 1 : end;
+    }
+}
+
+static bool parse_hello_value(enum hello_field field, struct word w,
+                              struct wire_hello *h)
+{
+    switch (field) {
+    case HELLO_RUN:
+        return parse_hex(w.p, w.n, &h->run) && h->run != 0;
+    case HELLO_SLOT:
+        return parse_slot(w, h);
+    case HELLO_SLOTS:
+        return parse_slots(w, h);
+    case HELLO_ITEM_MAX:
+        return util_parse_u64(w.p, w.n, &h->item_size_max);
+    case HELLO_CLOCK:
+        return util_parse_u64(w.p, w.n, &h->clock_ms);
+    case HELLO_SEEN_RUN:
+        return parse_hex(w.p, w.n, &h->seen_run);
+    case HELLO_SEEN_POS:
+        return util_parse_u64(w.p, w.n, &h->seen_pos);
+    case HELLO_FLAGS:
+        parse_hello_flags(w, h);
+        return true;
+    case HELLO_FIELDS:
+        break;
+    }
+    return false;
+}
+
+/* Takes one `name=value` in; false when it is a known one and wrong. */
+static bool parse_hello_field(struct word w, struct wire_hello *h,
+                              unsigned *seen)
+{
+    const char *eq = memchr(w.p, '=', w.n);
+    size_t name = eq != NULL ? (size_t)(eq - w.p) : w.n;
+
+    for (unsigned i = 0; eq != NULL && i < HELLO_FIELDS; i++) {
+        if (strlen(hello_names[i]) != name ||
+            memcmp(hello_names[i], w.p, name) != 0) {
+            continue;
+        }
+        if ((*seen & 1U << i) != 0) {
+            return false;
+        }
+        *seen |= 1U << i;
+        return parse_hello_value((enum hello_field)i,
+                                 (struct word){eq + 1, w.n - name - 1}, h);
+    }
+    return true; /* unknown fields are a later version's */
+}
+
+/* Splits the next word off; n is 0 at the end. */
+static struct word next_word(const char **p, const char *end)
+{
+    const char *start = *p;
+
+    while (start < end && *start == ' ') {
+        start++;
+    }
+    *p = start;
+    while (*p < end && **p != ' ') {
+        (*p)++;
+    }
+    return (struct word){start, (size_t)(*p - start)};
+}
+
+bool wire_parse_hello(const char *line, size_t n, struct wire_hello *out)
+{
+    const char *end = line + n;
+    const char *p = line + HELLO_WORD_LEN;
+    unsigned seen = 0;
+    struct word w;
+
+    *out = (struct wire_hello){0};
+    if (n < HELLO_WORD_LEN || n + 2 > WIRE_HELLO_MAX ||
+        memcmp(line, HELLO_WORD, HELLO_WORD_LEN) != 0) {
+        return false;
+    }
+    w = next_word(&p, end);
+    if (!util_parse_u32(w.p, w.n, &out->dialect) || out->dialect == 0) {
+        return false;
+    }
+    for (w = next_word(&p, end); w.n > 0; w = next_word(&p, end)) {
+        if (!parse_hello_field(w, out, &seen)) {
+            return false;
+        }
+    }
+    return (seen & HELLO_NEEDED) == HELLO_NEEDED;
+}
+
+enum wire_status wire_sniff_hello(const char *p, size_t n)
+{
+    size_t head = n < HELLO_WORD_LEN ? n : (size_t)HELLO_WORD_LEN;
+
+    if (memcmp(p, HELLO_WORD, head) != 0) {
+        return WIRE_BAD;
+    }
+    if (memchr(p, '\n', n < WIRE_HELLO_MAX ? n : WIRE_HELLO_MAX) != NULL) {
+        return WIRE_OK;
+    }
+    return n < WIRE_HELLO_MAX ? WIRE_MORE : WIRE_BAD;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+static char *put(char *p, const char *text, size_t n)
+{
+    memcpy(p, text, n);
+    return p + n;
+}
+
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+
+static char *put_number(char *p, uint64_t v)
+{
+    *p++ = ' ';
+    return util_format_u64(p, v);
+}
+
+static char *put_end(char *p)
+{
+    return PUT(p, "\r\n");
+}
+
+char *wire_format_hello(char *buf, const struct wire_hello *h)
+{
+    char *p = PUT(buf, "repcached3");
+
+    p = put_number(p, h->dialect);
+    p = put_hex(PUT(p, " run="), h->run);
+    p = util_format_u64(PUT(p, " slot="), h->slot);
+    p = PUT(p, " slots=");
+    for (unsigned i = 0; i < 4; i++) {
+        p = put_hex(p, h->slots[i]);
+    }
+    p = util_format_u64(PUT(p, " item_size_max="), h->item_size_max);
+    p = util_format_u64(PUT(p, " clock="), h->clock_ms);
+    if (h->seen_run != 0) {
+        p = put_hex(PUT(p, " seen_run="), h->seen_run);
+        p = util_format_u64(PUT(p, " seen_pos="), h->seen_pos);
+    }
+    if (h->copying) {
+        p = PUT(p, " flags=copying");
+    }
+    return put_end(p);
+}
+
+char *wire_format_rep(enum wire_dialect dialect, char *buf,
+                      const struct wire_item *item)
+{
+    char *p = put(PUT(buf, "rep "), item->key, item->nkey);
+
+    p = put_number(p, item->flags);
+    p = put_number(p, item->exptime);
+    p = put_number(p, item->nbytes);
+    p = put_number(p, item->version);
+    if (dialect == WIRE_OURS && item->cas != 0) {
+        p = put_number(p, item->cas);
+    }
+    return put_end(p);
+}
+
+char *wire_format_delete(enum wire_dialect dialect, char *buf, const char *key,
+                         size_t nkey, uint64_t version)
+{
+    char *p = put(PUT(buf, "delete "), key, nkey);
+
+    return put_end(dialect == WIRE_OURS ? put_number(p, version) : p);
+}
+
+char *wire_format_floor(char *buf, uint64_t hash, uint64_t version)
+{
+    return put_end(put_number(put_hex(PUT(buf, "floor "), hash), version));
+}
+
+char *wire_format_flush(enum wire_dialect dialect, char *buf, uint64_t version)
+{
+    if (dialect == WIRE_LEGACY) {
+        return PUT(buf, "flush_all \r\n");
+    }
+    return put_end(put_number(PUT(buf, "flush_all 0"), version));
+}
+
+char *wire_format_flush_at(enum wire_dialect dialect, char *buf, uint32_t at,
+                           uint64_t version)
+{
+    char *p = put_number(PUT(buf, "flush_all"), at);
+
+    return put_end(dialect == WIRE_OURS ? put_number(p, version) : p);
+}
+
+char *wire_format_end(char *buf)
+{
+    return PUT(buf, "marugoto_end\r\n");
+}
+
+char *wire_format_position(char *buf, uint64_t position)
+{
+    return put_end(put_number(PUT(buf, "position"), position));
+}
+
+char *wire_format_ack(char *buf, uint64_t position)
+{
+    return put_end(put_number(PUT(buf, "ack"), position));
+}
+
+char *wire_format_ping(char *buf)
+{
+    return PUT(buf, "ping\r\n");
+}
+
+char *wire_format_pong(char *buf)
+{
+    return PUT(buf, "pong\r\n");
+}
