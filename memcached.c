@@ -1,0 +1,296 @@
+/*
+ * memcached - the daemon: set-up, signals, tear-down.
+ *
+ * The order matters. All sockets are bound while the process still has its
+ * privileges; threads and event bases are made after the fork of -d; the
+ * client port listens only when the node serves.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "command.h"
+#include "listen.h"
+#include "options.h"
+#include "process.h"
+#include "settings.h"
+#include "store.h"
+#include "thread.h"
+
+/* What a build without replication lacks; nothing else here knows. */
+#ifdef ENABLE_REPLICATION
+#include "replication.h"
+#define HOOK(name) replication_##name
+#define VERSIONS   VERSION_HYBRID
+#else
+#define HOOK(name) NULL
+#define VERSIONS   VERSION_COUNTING
+#endif
+
+typedef void row_visit(void *ctx, const char *name, const char *value);
+
+static const struct {
+    bool (*init)(char *error, size_t n);
+    bool (*bind)(char *error, size_t n);
+    bool (*start)(void (*on_serve)(void *ctx), void *ctx, char *error,
+                  size_t n);
+    void (*stop)(void);
+    void (*stats)(bool full, row_visit *row, void *ctx);
+} replication = {HOOK(init), HOOK(bind), HOOK(start), HOOK(stop), HOOK(stats)};
+
+enum { LINE_MAX_BYTES = 1024 };
+
+static struct command_host host;
+
+/* [m] main thread only, but wake_fd, which is constant once made. */
+static struct {
+    struct event_base *base;
+    struct event *signals[3];
+    struct event *wake;
+    int wake_fd;
+    bool serving;
+    bool graceful; /* SIGUSR1 */
+} self = {.wake_fd = -1};
+
+/* ---- serving and stopping ------------------------------------------ */
+
+/* Opens the client port. */
+static void serve(void)
+{
+    char message[LISTEN_MESSAGE];
+
+    if (self.serving) {
+        return;
+    }
+    self.serving = true;
+    if (!listen_open(self.base, message)) {
+        log_fatal(EX_OSERR, "%s\n", message);
+    }
+}
+
+/* From the replication thread: the node is complete. */
+static void on_serve(void *ctx)
+{
+    (void)ctx;
+    (void)eventfd_write(self.wake_fd, 1); /* fails only when full */
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *ctx)
+{
+    eventfd_t count;
+
+    (void)what;
+    (void)ctx;
+    if (eventfd_read((int)fd, &count) == 0) {
+        serve();
+    }
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *ctx)
+{
+    (void)what;
+    (void)ctx;
+    self.graceful = sig == SIGUSR1;
+    (void)event_base_loopbreak(self.base);
+}
+
+/* From any thread, for the shutdown command: the main loop hears of it as of
+ * any signal. */
+static void stop(bool graceful)
+{
+    (void)kill(getpid(), graceful ? SIGUSR1 : SIGINT);
+}
+
+static void watch_signals(void)
+{
+    static const int stopping[] = {SIGINT, SIGTERM, SIGUSR1};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    /* SIGHUP has nothing to read again; a peer gone is seen by the writer. */
+    if (sigaction(SIGPIPE, &ignore, NULL) != 0 ||
+        sigaction(SIGHUP, &ignore, NULL) != 0) {
+        log_fatal(EX_OSERR, "failed to ignore SIGPIPE; sigaction: %s\n",
+                  strerror(errno));
+    }
+    for (int i = 0; i < 3; i++) {
+        self.signals[i] = evsignal_new(self.base, stopping[i], on_signal, NULL);
+        if (self.signals[i] == NULL || event_add(self.signals[i], NULL) != 0) {
+            log_fatal(EX_OSERR, "failed to watch signal %d\n", stopping[i]);
+        }
+    }
+}
+
+static void make_loop(void)
+{
+    struct event_config *config = event_config_new();
+
+    if (config != NULL) {
+        (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+        self.base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    self.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self.base == NULL || self.wake_fd < 0) {
+        log_fatal(EXIT_FAILURE, "failed to make the event loop: %s\n",
+                  strerror(errno));
+    }
+    self.wake =
+        event_new(self.base, self.wake_fd, EV_READ | EV_PERSIST, on_wake, NULL);
+    if (self.wake == NULL || event_add(self.wake, NULL) != 0) {
+        log_fatal(EXIT_FAILURE, "failed to make the event loop\n");
+    }
+    watch_signals();
+}
+
+/* ---- set-up -------------------------------------------------------- */
+
+static void make_store(void)
+{
+    struct store_config config = store_config_default();
+    char error[LINE_MAX_BYTES];
+
+    config.memory_limit = settings.maxbytes;
+    config.item_size_max = settings.item_size_max;
+    config.chunk_max = settings.slab_chunk_max;
+    config.chunk_min = (size_t)settings.chunk_size;
+    config.growth_factor = settings.growth_factor;
+    config.hot_lru_pct = (unsigned)settings.hot_lru_pct;
+    config.evict = settings.evictions;
+    config.cas = settings.use_cas;
+    config.preallocate = settings.large_pages;
+    config.track_sizes = settings.track_sizes;
+
+    hash_init();
+    clock_init();
+    version_init(VERSIONS, (uint8_t)hash_random());
+    if (!store_init(&config)) {
+        exit(EXIT_FAILURE); /* it said why */
+    }
+    if (replication.init != NULL && !replication.init(error, sizeof(error))) {
+        log_fatal(EXIT_FAILURE, "%s\n", error);
+    }
+}
+
+static void bind_sockets(void)
+{
+    char message[LISTEN_MESSAGE];
+
+    if (!listen_bind(message) ||
+        (replication.bind != NULL &&
+         !replication.bind(message, sizeof(message)))) {
+        log_fatal(EX_OSERR, "%s\n", message);
+    }
+}
+
+/* Threads inherit a mask in which only the main thread hears signals. */
+static void start_threads(void)
+{
+    char error[LINE_MAX_BYTES];
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (!threads_start(self.base, (unsigned)settings.num_threads)) {
+        exit(EXIT_FAILURE); /* it said why */
+    }
+    if (replication.start != NULL &&
+        !replication.start(on_serve, NULL, error, sizeof(error))) {
+        log_fatal(EXIT_FAILURE, "%s\n", error);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* A client's descriptor must be below the limit; the next one tells. */
+static void check_room_for_clients(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    if (fd < 0 || fd >= settings.maxconns - 1) {
+        log_fatal(EXIT_FAILURE,
+                  "Maxconns setting is too low, use -c to increase.\n");
+    }
+    (void)close(fd);
+}
+
+static void set_up(void)
+{
+    process_standard_files();
+    process_check_large_pages();
+    process_set_limits();
+    process_find_user();
+    process_daemonise();
+
+    listen_host(&host);
+    host.shutdown = stop;
+    host.stats_replication = replication.stats;
+    thread_set_host(&host);
+    make_store();
+    bind_sockets();
+    process_drop_privileges();
+    process_lock_memory();
+
+    make_loop();
+    start_threads();
+    check_room_for_clients();
+    if (replication.start == NULL || settings.rep_peer == NULL) {
+        serve(); /* on_serve comes too late for who waits for -d */
+    }
+    process_write_pid_file();
+    process_ready();
+}
+
+/* ---- tear-down ----------------------------------------------------- */
+
+static void tear_down(void)
+{
+    int level = self.graceful ? 1 : INT_MAX;
+
+    log_print(level, "asking workers to stop\n");
+    listen_close();
+    log_print(level, "closing connections\n");
+    log_print(level, "reaping worker threads\n");
+    threads_stop();
+    if (replication.stop != NULL) {
+        replication.stop();
+    }
+    log_print(level, "all background threads stopped\n");
+
+    for (size_t i = 0; i < 3; i++) {
+        event_free(self.signals[i]);
+    }
+    event_free(self.wake);
+    (void)close(self.wake_fd);
+    event_base_free(self.base);
+    libevent_global_shutdown();
+    store_fini();
+    process_remove_pid_file();
+    options_fini();
+}
+
+int main(int argc, char **argv)
+{
+    options_parse(argc, argv);
+    set_up();
+    if (event_base_dispatch(self.base) < 0) {
+        log_fatal(EXIT_FAILURE, "Exiting on error\n");
+    }
+    if (self.graceful) {
+        log_print(0, "Gracefully stopping\n");
+    } else {
+        log_print(1, "Exiting normally\n");
+    }
+    tear_down();
+    return EXIT_SUCCESS;
+}
