@@ -140,6 +140,40 @@ size_t item_total_size(const struct item *it);
 struct item_chunk *item_chunk_first(const struct item *it);
 struct item_chunk *item_chunk_next(const struct item_chunk *chunk);
 
+/* Chosen once at start: false makes item_cas answer 0 (-C). */
+void items_init(bool show_cas);
+
+/* Bytes in one chunk that an item of this shape takes. */
+static inline size_t item_size_for(unsigned bits, size_t nkey, size_t nbytes)
+{
+    return sizeof(struct item) + item_extra_size(bits) + nkey +
+           (bits & ITEM_CHAINED ? 0 : nbytes);
+}
+
+/* Sets up a fresh chunk as a reserved item of one reference; the bits say
+ * which optional fields it has (zeroed). */
+struct item_shape {
+    const char *key;
+    size_t nkey;
+    size_t nbytes;
+    unsigned bits;
+    unsigned slab_class;
+    uint32_t stripe;
+};
+void item_make(struct item *it, const struct item_shape *shape);
+
+/* Writes the optional fields; the item has room for them. */
+void item_set_flags(struct item *it, uint32_t flags);
+void item_set_cas(struct item *it, uint64_t cas); /* 0: the version */
+
+/* Adds one chunk to the end of a chained item; NULL when memory ran out.
+ * `left` bytes of value are still to come. */
+struct item_chunk *item_chunk_add(struct item *it, struct item_chunk *last,
+                                  size_t left);
+
+/* Frees the item's memory; takes `it`, to which nothing refers any more. */
+void item_free(struct item *it);
+
 /* Copies `n` bytes of the value from `offset`; works for both shapes. */
 void item_copy_out(const struct item *it, size_t offset, void *buf, size_t n);
 

@@ -294,6 +294,7 @@ struct store_totals {
     uint64_t curr_items, bytes, total_items;
     uint64_t evictions, reclaimed, expired_unfetched, evicted_unfetched;
     uint64_t evicted_active, direct_reclaims, outofmemory, tailrepairs;
+    uint64_t lrutail_reflocked;
     uint64_t moves_to_cold, moves_to_warm, moves_within_lru;
     uint64_t hash_bytes, index_slots; /* index memory; places for items */
     uint64_t malloced, pool_pages;    /* bytes of pages; pages unassigned */

@@ -1,0 +1,79 @@
+/*
+ * slabs - item memory: one reserved range, pages of 1 MiB, classes of chunks.
+ *
+ * The whole range is reserved at start and committed page by page, so a chunk
+ * is named by its offset (a ref, items.h). A page belongs to one class and is
+ * carved from its start as chunks are needed; freed chunks go to the class's
+ * free list.
+ *
+ * Layer:     2. Includes layers 0-1 only.
+ * Threads:   any, after slabs_init.
+ * Locks:     takes LOCK_SLABS; calls nothing while holding it.
+ * Ownership: slabs_alloc gives a chunk, slabs_free takes it.
+ */
+#ifndef SLABS_H
+#define SLABS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+#define SLABS_PAGE      MIB
+#define SLABS_CLASS_MAX 63
+
+struct slabs_config {
+    size_t limit;     /* bytes, rounded down to pages */
+    size_t chunk_min; /* first chunk is 32 + this */
+    size_t chunk_max; /* largest chunk */
+    double factor;    /* above 1 */
+    bool preallocate; /* commit everything, one page to each class */
+};
+
+/* [c] start of the reserved range. */
+extern char *slabs_base;
+
+/* false, with a line on standard error, when the memory cannot be had. */
+bool slabs_init(const struct slabs_config *config) MUST_CHECK;
+void slabs_fini(void);
+
+static inline void *slabs_ptr(uint64_t ref)
+{
+    return slabs_base + ref * 8;
+}
+
+static inline uint64_t slabs_ref(const void *p)
+{
+    return (uint64_t)((const char *)p - slabs_base) / 8;
+}
+
+/* The smallest class whose chunks hold `size` bytes; 0 when none does. */
+unsigned slabs_class(size_t size);
+
+/* Bytes of a chunk; 0 when there is no such class. */
+size_t slabs_chunk_size(unsigned slab_class);
+
+/* The last class, whose chunks are chunk_max bytes. */
+unsigned slabs_last_class(void);
+
+/* A chunk, or NULL: the class has none free and memory is at its limit. The
+ * first page of a class is given beyond the limit. */
+void *slabs_alloc(unsigned slab_class);
+
+void slabs_free(void *chunk, unsigned slab_class);
+
+struct slabs_stats {
+    size_t chunk_size, chunks_per_page;
+    uint64_t pages, used, free;
+};
+
+void slabs_stats(unsigned slab_class, struct slabs_stats *out);
+uint64_t slabs_malloced(void);   /* bytes of pages committed */
+uint64_t slabs_pool_pages(void); /* pages no class owns */
+
+/* false when memory was preallocated. */
+bool slabs_set_limit(size_t bytes) MUST_CHECK;
+size_t slabs_limit(void);
+
+#endif

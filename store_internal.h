@@ -1,0 +1,108 @@
+/*
+ * store_internal - what the files of the store share; nobody else includes it.
+ *
+ * store.c is the client's side, store_apply.c the peer's, store_stats.c the
+ * figures.
+ *
+ * Layer:   2. Includes layers 0-1, store.h, assoc.h and lru.h.
+ * Locks:   functions named _locked want the key's stripe held.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "assoc.h"
+#include "lru.h"
+#include "store.h"
+
+struct store {
+    struct store_config config;            /* [c] */
+    const struct store_observer *observer; /* [c] NULL: nobody watches */
+    atomic_ullong barrier;  /* [a] items up to this version are dead */
+    atomic_uint flushed;    /* [a] Unix second of the last flush, 0 never */
+    struct lock flush_lock; /* QUEUE: guards the two below */
+    uint64_t pending_version;
+    atomic_uint pending_at; /* Unix second of the flush to come, 0 none */
+};
+
+extern struct store store;
+
+/* Everything that makes an item but its value. */
+struct store_new {
+    const struct store_key *key;
+    struct store_attrs attrs;
+    unsigned bits; /* wanted beside what the attributes need */
+    size_t nbytes;
+};
+
+/* A value as it can be copied without the stripe lock, from an item that is
+ * referenced. Taken while it is held. */
+struct store_view {
+    const char *data;               /* NULL: in chunks */
+    const struct item_chunk *first; /* of them */
+    size_t nbytes;
+};
+struct store_view store_view(const struct item *it);
+
+/* Draws a version for a change, or passes the peer's on, and records it. */
+uint64_t store_record_locked(enum store_op op, const struct store_key *key,
+                             uint64_t version, uint32_t source);
+
+/* Whether `n` would go over the item size limit, counted as stock counts. */
+bool store_too_large(const struct store_new *n);
+
+/* Allocates, evicting when needed. NULL: no memory. No lock held. */
+struct item *store_make(const struct store_new *n);
+
+/* Appends bytes to a reserved item; false when memory ran out. */
+bool store_fill(struct item *it, size_t *filled, const void *p, size_t n);
+
+bool store_fill_view(struct item *it, size_t *filled,
+                     const struct store_view *from);
+
+/* The last chunk of a filled item learns how much it holds. */
+void store_filled(struct item *it);
+
+/* The optional fields an item needs. One in pieces always has room for a
+ * visible cas, so that its head never has to be moved for one. */
+unsigned store_bits_for(const struct store_new *n);
+
+/* Only the index refers to the item: it may be changed in place. */
+static inline bool store_unshared(const struct item *it)
+{
+    /* Acquire pairs with the release in store_put: other readers are done. */
+    return atomic_load_explicit(&it->refs, memory_order_acquire) == 1;
+}
+
+/* Drops a reference; the last one frees. */
+void store_put(struct item *it);
+
+void store_mark_accessed(struct item *it);
+
+/* Whether a state of this shape may be written over `old`. */
+bool store_fits_in_place(const struct item *old, const struct store_new *n);
+void store_overwrite_locked(struct item *old, const struct store_new *n,
+                            const void *value, uint64_t version);
+
+/* Puts `it` in the index in the place of `old` (NULL: none). Takes the index's
+ * reference. false when out of memory: `it` is still the caller's. */
+bool store_link_locked(struct assoc_stripe *s, const struct store_key *key,
+                       struct item *old, struct item *it,
+                       const struct store_change *change);
+
+/* The same for a local change, which draws its version. */
+bool store_link_local_locked(struct assoc_stripe *s,
+                             const struct store_key *key, struct item *old,
+                             struct item *it);
+
+/* Takes an item out of the index and the queues, and drops its reference. */
+void store_unlink_locked(struct assoc_stripe *s, struct item *it, uint64_t hv);
+
+/* The live item of the key; a dead one is removed. */
+struct item *store_live_locked(struct assoc_stripe *s,
+                               const struct store_key *key,
+                               enum store_miss *why);
+
+#endif
