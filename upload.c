@@ -1,0 +1,298 @@
+#include "upload.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "lookup.h"
+#include "prefix.h"
+#include "reply.h"
+#include "settings.h"
+
+/* ---- set, add, replace, append, prepend, cas ------------------------- */
+
+static enum store_mode mode_of(enum verb verb)
+{
+    static const uint8_t modes[] = {
+        [VERB_SET] = STORE_SET,         [VERB_ADD] = STORE_ADD,
+        [VERB_REPLACE] = STORE_REPLACE, [VERB_APPEND] = STORE_APPEND,
+        [VERB_PREPEND] = STORE_PREPEND, [VERB_CAS] = STORE_CAS,
+    };
+
+    return (enum store_mode)modes[verb];
+}
+
+static enum reply reply_of(enum store_status status)
+{
+    static const uint8_t replies[] = {
+        [STORE_OK] = REPLY_STORED,
+        [STORE_NOT_STORED] = REPLY_NOT_STORED,
+        [STORE_EXISTS] = REPLY_EXISTS,
+        [STORE_NOT_FOUND] = REPLY_NOT_FOUND,
+        [STORE_TOO_LARGE] = REPLY_TOO_LARGE,
+        [STORE_NO_MEMORY] = REPLY_NO_MEMORY_STORE,
+        [STORE_NON_NUMERIC] = REPLY_NON_NUMERIC,
+    };
+
+    return (enum reply)replies[status];
+}
+
+static void log_cas_failure(const struct store_key *key, uint64_t got)
+{
+    struct item *it = store_hold(key, NULL);
+    uint64_t expected = 0;
+
+    if (it != NULL) {
+        expected = item_cas(it);
+        store_release(it);
+    }
+    log_print(2, "CAS:  failure: expected %" PRIu64 ", got %" PRIu64 "\n",
+              expected, got);
+}
+
+static void count_cas(struct command *cmd, enum store_status status,
+                      unsigned slab_class)
+{
+    if (status == STORE_OK) {
+        COUNT(cmd->counters, cas_hits);
+        lookup_count_class(cmd, slab_class, CLASS_CAS_HITS);
+    } else if (status == STORE_EXISTS) {
+        COUNT(cmd->counters, cas_badval);
+        lookup_count_class(cmd, slab_class, CLASS_CAS_BADVAL);
+    } else if (status == STORE_NOT_FOUND) {
+        COUNT(cmd->counters, cas_misses);
+    }
+}
+
+/* Counts a store; stores refused for want of room count as that alone. */
+static inline void count_store(struct command *cmd, enum verb verb,
+                               enum store_status status, unsigned slab_class)
+{
+    if (UNLIKELY(status == STORE_TOO_LARGE)) {
+        COUNT(cmd->counters, store_too_large);
+        return;
+    }
+    if (UNLIKELY(status == STORE_NO_MEMORY)) {
+        COUNT(cmd->counters, store_no_memory);
+        return;
+    }
+    COUNT(cmd->counters, cmd_set);
+    lookup_count_class(cmd, slab_class, CLASS_CMD_SET);
+    if (verb == VERB_CAS) {
+        count_cas(cmd, status, slab_class);
+    }
+}
+
+static void count_set_prefix(const char *key, size_t nkey)
+{
+    if (UNLIKELY(prefix_enabled())) {
+        prefix_count(key, nkey, settings.prefix_delimiter, PREFIX_SET);
+    }
+}
+
+static struct store_attrs attrs_of(const struct request *req)
+{
+    return (struct store_attrs){
+        .flags = req->flags,
+        .exptime = req->exptime == 0 ? 0 : store_exptime(req->exptime),
+    };
+}
+
+/* A whole value without its line end: stored nowhere, but an item too large
+ * is refused for that first. */
+static enum reply refuse_bad_chunk(struct command *cmd,
+                                   const struct request *req,
+                                   const struct store_key *key)
+{
+    struct store_attrs attrs = attrs_of(req);
+    struct item *it;
+    enum store_status status = store_reserve(
+        key, &attrs, mode_of((enum verb)req->verb), req->nbytes, &it);
+
+    if (status == STORE_OK) {
+        count_store(cmd, VERB_SET, STORE_OK, it->slab_class);
+        store_cancel(it);
+        return REPLY_BAD_CHUNK;
+    }
+    count_store(cmd, VERB_SET, status, 0);
+    return reply_of(status);
+}
+
+/* The value is at hand as a whole. */
+static void store_whole(struct command *cmd, int fd, const struct request *req,
+                        const char *data)
+{
+    struct store_key key = lookup_key(req);
+    struct store_attrs attrs = attrs_of(req);
+    uint64_t cas = req->number;
+    size_t n = req->nbytes;
+    enum store_status status;
+
+    if (UNLIKELY(data[n] != '\r' || data[n + 1] != '\n')) {
+        reply_fixed(cmd, fd, req->noreply, refuse_bad_chunk(cmd, req, &key));
+        return;
+    }
+    status =
+        store_set(&key, &attrs, mode_of((enum verb)req->verb), data, n, &cas);
+    count_store(cmd, (enum verb)req->verb, status,
+                store_class_of(key.len, attrs.flags, n));
+    if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
+        log_cas_failure(&key, req->number);
+    }
+    reply_fixed(cmd, fd, req->noreply, reply_of(status));
+}
+
+/* Begins an upload: into an item, or to be swallowed. */
+static void upload_begin(struct command *cmd, const struct request *req,
+                         struct upload *upload)
+{
+    struct store_key key = lookup_key(req);
+    struct store_attrs attrs = attrs_of(req);
+    enum store_status status;
+
+    *upload = (struct upload){.nbytes = req->nbytes,
+                              .verb = req->verb,
+                              .answer = req->refusal,
+                              .noreply = req->noreply,
+                              .cas = req->number,
+                              .hv = key.hv};
+    if (req->verb == VERB_ERROR) {
+        return;
+    }
+    status = store_reserve(&key, &attrs, mode_of((enum verb)req->verb),
+                           req->nbytes, &upload->item);
+    if (status != STORE_OK) {
+        upload->item = NULL;
+        upload->answer = (uint8_t)reply_of(status);
+        count_store(cmd, VERB_SET, status, 0);
+    }
+}
+
+/* A request with data, good or refused. */
+enum command_result upload_run(struct command *cmd, int fd,
+                               const struct request *req, const char *data,
+                               size_t avail, size_t *used,
+                               struct upload *upload)
+{
+    size_t whole = (size_t)req->nbytes + 2;
+
+    if (req->verb != VERB_ERROR) {
+        count_set_prefix(req->key, req->nkey);
+        if (UNLIKELY(log_wanted(3))) {
+            struct store_key key = lookup_key(req);
+
+            (void)lookup_class(cmd, &key); /* for its line alone */
+        }
+    }
+    if (LIKELY(avail >= whole)) {
+        *used = whole;
+        if (LIKELY(req->verb != VERB_ERROR)) {
+            store_whole(cmd, fd, req, data);
+        } else {
+            reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
+        }
+        return COMMAND_DONE;
+    }
+    upload_begin(cmd, req, upload);
+    *used = upload_feed(upload, data, avail);
+    return COMMAND_UPLOAD;
+}
+
+/* ---- uploads --------------------------------------------------------- */
+
+struct iovec upload_room(struct upload *upload)
+{
+    struct iovec room;
+    size_t tail;
+
+    if (upload->item == NULL) {
+        return (struct iovec){NULL, 0};
+    }
+    if (upload->got >= upload->nbytes) {
+        tail = upload->got - upload->nbytes;
+        return (struct iovec){upload->tail + tail, sizeof(upload->tail) - tail};
+    }
+    room = store_room(upload->item, upload->got);
+    if (room.iov_len == 0) {
+        store_cancel(upload->item);
+        upload->item = NULL;
+        upload->answer = REPLY_NO_MEMORY_READ;
+    }
+    return room;
+}
+
+void upload_filled(struct upload *upload, size_t n)
+{
+    upload->got += n;
+}
+
+size_t upload_feed(struct upload *upload, const char *p, size_t n)
+{
+    size_t missing = upload->nbytes + 2 - upload->got;
+    size_t left = n < missing ? n : missing;
+    size_t taken = left;
+
+    while (left > 0) {
+        struct iovec room = upload_room(upload);
+        size_t piece = room.iov_len < left ? room.iov_len : left;
+
+        if (upload->item == NULL) {
+            upload->got += left;
+            break;
+        }
+        memcpy(room.iov_base, p, piece);
+        upload->got += piece;
+        p += piece;
+        left -= piece;
+    }
+    return taken;
+}
+
+/* Links the filled item; takes it. */
+static enum reply upload_commit(struct command *cmd, struct upload *upload)
+{
+    struct item *it = upload->item;
+    unsigned slab_class = it->slab_class;
+    char copy[KEY_MAX_LENGTH]; /* the item may be gone before its key is */
+    struct store_key key = {copy, it->nkey, upload->hv};
+    uint64_t cas = upload->cas;
+    enum store_status status;
+
+    memcpy(copy, item_key(it), it->nkey);
+    status = store_commit(it, &key, mode_of((enum verb)upload->verb), &cas);
+    count_store(cmd, (enum verb)upload->verb, status, slab_class);
+    if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
+        log_cas_failure(&key, upload->cas);
+    }
+    return reply_of(status);
+}
+
+enum command_result command_upload_end(struct command *cmd, int fd,
+                                       struct upload *upload)
+{
+    enum reply reply = (enum reply)upload->answer;
+
+    if (out_space(cmd->out) < OUT_SMALL_REPLY) {
+        return COMMAND_FULL;
+    }
+    if (upload->item != NULL) {
+        if (memcmp(upload->tail, "\r\n", 2) == 0) {
+            reply = upload_commit(cmd, upload);
+        } else {
+            count_store(cmd, VERB_SET, STORE_OK, upload->item->slab_class);
+            store_cancel(upload->item);
+            reply = REPLY_BAD_CHUNK;
+        }
+        upload->item = NULL;
+    }
+    reply_fixed(cmd, fd, upload->noreply, reply);
+    return COMMAND_DONE;
+}
+
+void upload_abandon(struct upload *upload)
+{
+    if (upload->item != NULL) {
+        store_cancel(upload->item);
+        upload->item = NULL;
+    }
+}

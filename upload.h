@@ -1,0 +1,25 @@
+/*
+ * upload - requests that bring a value: set, add, replace, append, prepend,
+ * cas, and refused ones whose value is swallowed.
+ *
+ * A value that is at hand as a whole is stored in one step. Otherwise it goes
+ * straight into a reserved item, as struct upload (command.h).
+ *
+ * Layer:     4. Includes layers 0-3, command.h, lookup.h, prefix.h, reply.h.
+ * Threads:   the worker that owns the command.
+ * Ownership: functions borrow their arguments.
+ */
+#ifndef UPLOAD_H
+#define UPLOAD_H
+
+#include <stddef.h>
+
+#include "command.h"
+
+/* Runs a request with data, good or refused; as command_run. */
+enum command_result upload_run(struct command *cmd, int fd,
+                               const struct request *req, const char *data,
+                               size_t avail, size_t *used,
+                               struct upload *upload) MUST_CHECK;
+
+#endif
