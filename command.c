@@ -89,23 +89,37 @@ static inline char *put_header(struct out *out, const struct request *req,
                              it->nbytes, wants_cas(req) ? &cas : NULL);
 }
 
+/* Where a hit finds the item, before it warms it. */
+static inline enum hits_to place_of(const struct item *it)
+{
+    static const uint8_t places[] = {
+        [ITEM_SMALL] = HITS_HOT,
+        [ITEM_MAIN] = HITS_WARM,
+        [ITEM_TEMP] = HITS_TEMP,
+        [ITEM_NO_QUEUE] = HITS_COLD,
+    };
+    unsigned heat = atomic_load_explicit(&it->heat, memory_order_relaxed);
+    unsigned queue = heat >> 2 & 3;
+
+    return queue == ITEM_MAIN && (heat & 3) == 0 ? HITS_COLD
+                                                 : (enum hits_to)places[queue];
+}
+
 static inline void count_hit(struct command *cmd, const struct request *req,
-                             const struct item *it)
+                             unsigned slab_class, enum hits_to place)
 {
     struct counters *c = cmd->counters;
-    unsigned queue =
-        atomic_load_explicit(&it->heat, memory_order_relaxed) >> 2 & 3;
 
     if (wants_touch(req)) {
         COUNT(c, cmd_touch);
         COUNT(c, touch_hits);
-        lookup_count_class(cmd, it->slab_class, CLASS_TOUCH_HITS);
+        lookup_count_class(cmd, slab_class, CLASS_TOUCH_HITS);
         return;
     }
     COUNT(c, cmd_get);
     COUNT(c, get_hits);
-    lookup_count_class(cmd, it->slab_class, CLASS_GET_HITS);
-    counter_add(&c->hits_to[it->slab_class][queue], 1);
+    lookup_count_class(cmd, slab_class, CLASS_GET_HITS);
+    counter_add(&c->hits_to[slab_class][place], 1);
 }
 
 static void count_miss(struct command *cmd, const struct request *req)
@@ -162,6 +176,7 @@ static enum get_result get_large(struct command *cmd, const struct request *req,
 {
     struct out *out = cmd->out;
     unsigned pieces = count_pieces(it);
+    enum hits_to place = place_of(it);
     char *end;
 
     if (!store_ref(it)) {
@@ -176,7 +191,7 @@ static enum get_result get_large(struct command *cmd, const struct request *req,
         store_unref(it);
         return out_is_empty(out) ? GET_NO_MEMORY : GET_FULL;
     }
-    count_hit(cmd, req, it);
+    count_hit(cmd, req, it->slab_class, place);
     out_wrote(out, end);
     ref_value(out, it);
     out_bytes(out, "\r\n", 2);
@@ -192,8 +207,8 @@ static inline void get_small(struct command *cmd, const struct request *req,
     memcpy(end, item_data(it), n);
     memcpy(end + n, "\r\n", 2);
     out_wrote(cmd->out, end + n + 2);
+    count_hit(cmd, req, it->slab_class, place_of(it));
     store_hit(it);
-    count_hit(cmd, req, it);
     store_release(it);
 }
 

@@ -18,6 +18,9 @@
 
 #define COUNTERS_CLASSES 64
 
+/* Hits by the place of the item, for `stats items`, in stock's words. */
+enum hits_to { HITS_HOT, HITS_WARM, HITS_COLD, HITS_TEMP, HITS_PLACES };
+
 /* Counted per slab class for `stats slabs`. */
 enum class_counter {
     CLASS_GET_HITS,
@@ -36,8 +39,7 @@ struct counters {
 #include "stats.def"
 #undef COUNTER
     atomic_ullong by_class[COUNTERS_CLASSES][CLASS_COUNTERS];
-    /* Hits by queue for `stats items`: small, main, temp. */
-    atomic_ullong hits_to[COUNTERS_CLASSES][4];
+    atomic_ullong hits_to[COUNTERS_CLASSES][HITS_PLACES];
 };
 
 /* Sums of all sets since the last reset. */
@@ -46,7 +48,7 @@ struct counters_sum {
 #include "stats.def"
 #undef COUNTER
     uint64_t by_class[COUNTERS_CLASSES][CLASS_COUNTERS];
-    uint64_t hits_to[COUNTERS_CLASSES][4];
+    uint64_t hits_to[COUNTERS_CLASSES][HITS_PLACES];
 };
 
 /* Gives a zeroed set that takes part in the sums until the process ends;

@@ -1,0 +1,699 @@
+#include "stats.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/product.h"
+#include "counters.h"
+#include "prefix.h"
+#include "proto/text.h"
+#include "reply.h"
+#include "settings.h"
+#include "store.h"
+
+enum {
+    FIRST_ROOM = 8192,          /* of a text that grows */
+    ROW_MAX = 128,              /* a row's value that is formatted */
+    DUMP_MAX = 2 * 1024 * 1024, /* bytes of a cachedump */
+    DUMP_LINE_REST = 64,        /* of a cachedump line beside the key */
+    RESERVED_FDS = 5,           /* a worker */
+    UPTIME_HEAD_START = 2,      /* stock's clock starts at two seconds */
+};
+
+/* ---- a text that grows ----------------------------------------------- */
+
+struct text {
+    char *p;
+    size_t len, room;
+    bool failed; /* out of memory; what follows is dropped */
+};
+
+static void text_append(struct text *t, const char *p, size_t n)
+{
+    size_t room = t->room == 0 ? FIRST_ROOM : t->room;
+    char *grown;
+
+    while (room - t->len < n) {
+        room *= 2;
+    }
+    if (room != t->room && !t->failed) {
+        grown = realloc(t->p, room);
+        t->failed = grown == NULL;
+        t->p = grown != NULL ? grown : t->p;
+        t->room = grown != NULL ? room : t->room;
+    }
+    if (!t->failed) {
+        memcpy(t->p + t->len, p, n);
+        t->len += n;
+    }
+}
+
+static void text_row(void *ctx, const char *name, const char *value)
+{
+    struct text *t = ctx;
+
+    text_append(t, "STAT ", 5);
+    text_append(t, name, strlen(name));
+    text_append(t, " ", 1);
+    text_append(t, value, strlen(value));
+    text_append(t, "\r\n", 2);
+}
+
+static void row(struct text *t, const char *name, const char *format, ...)
+    PRINTF(3, 4);
+
+static void row(struct text *t, const char *name, const char *format, ...)
+{
+    char value[ROW_MAX];
+    va_list ap;
+
+    va_start(ap, format);
+    (void)vsnprintf(value, sizeof(value), format, ap); /* cut when too long */
+    va_end(ap);
+    text_row(t, name, value);
+}
+
+static void row_u64(struct text *t, const char *name, uint64_t value)
+{
+    row(t, name, "%" PRIu64, value);
+}
+
+/* Answers with the text and END; takes what it holds. */
+static void send_rows(struct command *cmd, int fd, struct text *t)
+{
+    text_append(t, "END\r\n", 5);
+    if (t->failed) {
+        free(t->p);
+        reply_fixed(cmd, fd, false, REPLY_NO_MEMORY_STATS);
+        return;
+    }
+    out_malloced(cmd->out, t->p, t->len);
+}
+
+/* ---- stats ------------------------------------------------------------ */
+
+static void process_rows(struct text *t, const struct command_host *host)
+{
+    struct rusage use = {0};
+
+    (void)getrusage(RUSAGE_SELF, &use); /* cannot fail for this process */
+    row(t, "pid", "%ld", (long)getpid());
+    row_u64(t, "uptime", clock_seconds() - clock_started() + UPTIME_HEAD_START);
+    row_u64(t, "time", clock_seconds());
+    text_row(t, "version", PRODUCT_BASE_VERSION);
+    text_row(t, "libevent", host->libevent_version);
+    row_u64(t, "pointer_size", 8 * sizeof(void *));
+    row(t, "rusage_user", "%ld.%06ld", (long)use.ru_utime.tv_sec,
+        (long)use.ru_utime.tv_usec);
+    row(t, "rusage_system", "%ld.%06ld", (long)use.ru_stime.tv_sec,
+        (long)use.ru_stime.tv_usec);
+}
+
+static void connection_rows(struct text *t, const struct command_host *host,
+                            const struct counters_sum *c)
+{
+    row(t, "max_connections", "%d", settings.maxconns);
+    row_u64(t, "curr_connections", host->gauge(GAUGE_CURR_CONNECTIONS));
+    row_u64(t, "total_connections", c->total_connections);
+    if (settings.maxconns_fast) {
+        row_u64(t, "rejected_connections", c->rejected_connections);
+    }
+    row_u64(t, "connection_structures",
+            host->gauge(GAUGE_CONNECTION_STRUCTURES));
+    row_u64(t, "response_obj_oom", c->response_obj_oom);
+    row_u64(t, "response_obj_count", 0); /* replies are no objects here */
+    row_u64(t, "response_obj_bytes", 0);
+    row_u64(t, "read_buf_count", host->gauge(GAUGE_READ_BUF_COUNT));
+    row_u64(t, "read_buf_bytes", host->gauge(GAUGE_READ_BUF_BYTES));
+    row_u64(t, "read_buf_bytes_free", host->gauge(GAUGE_READ_BUF_FREE));
+    row_u64(t, "read_buf_oom", c->read_buf_oom);
+    row(t, "reserved_fds", "%d", RESERVED_FDS * settings.num_threads);
+}
+
+static void command_rows(struct text *t, const struct counters_sum *c)
+{
+    row_u64(t, "cmd_get", c->cmd_get);
+    row_u64(t, "cmd_set", c->cmd_set);
+    row_u64(t, "cmd_flush", c->cmd_flush);
+    row_u64(t, "cmd_touch", c->cmd_touch);
+    row_u64(t, "cmd_meta", c->cmd_meta);
+    row_u64(t, "get_hits", c->get_hits);
+    row_u64(t, "get_misses", c->get_misses);
+    row_u64(t, "get_expired", c->get_expired);
+    row_u64(t, "get_flushed", c->get_flushed);
+    row_u64(t, "delete_misses", c->delete_misses);
+    row_u64(t, "delete_hits", c->delete_hits);
+    row_u64(t, "incr_misses", c->incr_misses);
+    row_u64(t, "incr_hits", c->incr_hits);
+    row_u64(t, "decr_misses", c->decr_misses);
+    row_u64(t, "decr_hits", c->decr_hits);
+    row_u64(t, "cas_misses", c->cas_misses);
+    row_u64(t, "cas_hits", c->cas_hits);
+    row_u64(t, "cas_badval", c->cas_badval);
+    row_u64(t, "touch_hits", c->touch_hits);
+    row_u64(t, "touch_misses", c->touch_misses);
+    row_u64(t, "store_too_large", c->store_too_large);
+    row_u64(t, "store_no_memory", c->store_no_memory);
+    row_u64(t, "auth_cmds", c->auth_cmds);
+    row_u64(t, "auth_errors", c->auth_errors);
+}
+
+static void network_rows(struct text *t, const struct command_host *host,
+                         const struct counters_sum *c)
+{
+    if (settings.idle_timeout != 0) {
+        row_u64(t, "idle_kicks", c->idle_kicks);
+    }
+    row_u64(t, "bytes_read", c->bytes_read);
+    row_u64(t, "bytes_written", c->bytes_written);
+    row_u64(t, "limit_maxbytes", store_limit());
+    row_u64(t, "accepting_conns", host->accepting() ? 1 : 0);
+    row_u64(t, "listen_disabled_num", c->listen_disabled_num);
+    row_u64(t, "time_in_listen_disabled_us", c->time_in_listen_disabled_us);
+    row(t, "threads", "%d", settings.num_threads);
+    row_u64(t, "conn_yields", c->conn_yields);
+}
+
+/* The power of two that the index has room for. */
+static uint64_t power_level(uint64_t slots)
+{
+    return slots == 0 ? 0 : (uint64_t)(63 - __builtin_clzll(slots));
+}
+
+static void index_rows(struct text *t, const struct store_totals *s)
+{
+    row_u64(t, "hash_power_level", power_level(s->index_slots));
+    row_u64(t, "hash_bytes", s->hash_bytes);
+    row_u64(t, "hash_is_expanding", 0); /* it grows a stripe at a time */
+}
+
+/* Rows of stock's background threads, whose work is done elsewhere here or
+ * not at all: tools look for them. */
+static void background_rows(struct text *t, const struct counters_sum *c)
+{
+    static const char *const moving[] = {
+        "slab_reassign_rescues",        "slab_reassign_chunk_rescues",
+        "slab_reassign_inline_reclaim", "slab_reassign_busy_items",
+        "slab_reassign_busy_deletes",   "slab_reassign_busy_nomem",
+    };
+
+    if (settings.slab_reassign) {
+        for (size_t i = 0; i < sizeof(moving) / sizeof(moving[0]); i++) {
+            row_u64(t, moving[i], 0);
+        }
+        text_row(t, "slab_reassign_last_busy_status", "none");
+        row_u64(t, "slab_reassign_running", 0);
+        row_u64(t, "slabs_moved", 0);
+    }
+    if (settings.lru_crawler) {
+        row_u64(t, "lru_crawler_running", 0);
+        row_u64(t, "lru_crawler_starts", 0);
+    }
+    if (settings.lru_maintainer) {
+        row_u64(t, "lru_maintainer_juggles", 0);
+    }
+    row_u64(t, "malloc_fails", c->malloc_fails);
+    row_u64(t, "log_worker_dropped", 0);
+    row_u64(t, "log_worker_written", 0);
+    row_u64(t, "log_watcher_skipped", 0);
+    row_u64(t, "log_watcher_sent", 0);
+    row_u64(t, "log_watchers", 0);
+    row_u64(t, "unexpected_napi_ids", 0);
+    row_u64(t, "round_robin_fallback", 0);
+}
+
+static uint64_t all_reflocked(void)
+{
+    struct store_class_stats s;
+    uint64_t sum = 0;
+
+    for (unsigned c = 1; c <= store_class_max(); c++) {
+        sum += store_class_stats(c, &s) ? s.lrutail_reflocked : 0;
+    }
+    return sum;
+}
+
+static void item_rows(struct text *t, const struct store_totals *s)
+{
+    row_u64(t, "bytes", s->bytes);
+    row_u64(t, "curr_items", s->curr_items);
+    row_u64(t, "total_items", s->total_items);
+    row_u64(t, "slab_global_page_pool", s->pool_pages);
+    row_u64(t, "expired_unfetched", s->expired_unfetched);
+    row_u64(t, "evicted_unfetched", s->evicted_unfetched);
+    if (settings.lru_maintainer) {
+        row_u64(t, "evicted_active", s->evicted_active);
+    }
+    row_u64(t, "evictions", s->evictions);
+    row_u64(t, "reclaimed", s->reclaimed);
+    row_u64(t, "crawler_reclaimed", 0);
+    row_u64(t, "crawler_items_checked", 0);
+    row_u64(t, "lrutail_reflocked", all_reflocked());
+    if (settings.lru_maintainer) {
+        row_u64(t, "moves_to_cold", s->moves_to_cold);
+        row_u64(t, "moves_to_warm", s->moves_to_warm);
+        row_u64(t, "moves_within_lru", s->moves_within_lru);
+        row_u64(t, "direct_reclaims", s->direct_reclaims);
+        row_u64(t, "lru_bumps_dropped", 0);
+    }
+}
+
+static void stats_general(struct command *cmd, int fd)
+{
+    struct text t = {0};
+    struct counters_sum c;
+    struct store_totals s;
+
+    counters_sum(&c);
+    store_totals(&s);
+    process_rows(&t, cmd->host);
+    connection_rows(&t, cmd->host, &c);
+    command_rows(&t, &c);
+    network_rows(&t, cmd->host, &c);
+    index_rows(&t, &s);
+    background_rows(&t, &c);
+    item_rows(&t, &s);
+    if (cmd->host->stats_replication != NULL) {
+        cmd->host->stats_replication(false, text_row, &t);
+    }
+    send_rows(cmd, fd, &t);
+}
+
+/* ---- stats items, slabs, sizes, settings, conns, replication ----------- */
+
+static void class_row(struct text *t, const char *group, unsigned slab_class,
+                      const char *name, uint64_t value)
+{
+    char full[ROW_MAX];
+
+    (void)snprintf(full, sizeof(full), "%s%u:%s", group, slab_class, name);
+    row_u64(t, full, value);
+}
+
+static void queue_rows(struct text *t, unsigned c,
+                       const struct store_class_stats *s)
+{
+    if (!settings.lru_maintainer) {
+        class_row(t, "items:", c, "age", s->age);
+        return;
+    }
+    class_row(t, "items:", c, "number_hot", s->number_small);
+    class_row(t, "items:", c, "number_warm", s->number_main_hot);
+    class_row(t, "items:", c, "number_cold", s->number_main_cold);
+    if (settings.temp_lru) {
+        class_row(t, "items:", c, "number_temp", s->number_temp);
+    }
+    class_row(t, "items:", c, "age_hot", s->age_hot);
+    class_row(t, "items:", c, "age_warm", s->age_warm);
+    class_row(t, "items:", c, "age", s->age);
+}
+
+static void move_rows(struct text *t, unsigned c,
+                      const struct store_class_stats *s,
+                      const struct counters_sum *sum)
+{
+    const uint64_t *hits = sum->hits_to[c];
+
+    class_row(t, "items:", c, "moves_to_cold", s->moves_to_cold);
+    class_row(t, "items:", c, "moves_to_warm", s->moves_to_warm);
+    class_row(t, "items:", c, "moves_within_lru", s->moves_within_lru);
+    class_row(t, "items:", c, "direct_reclaims", s->direct_reclaims);
+    class_row(t, "items:", c, "hits_to_hot", hits[HITS_HOT]);
+    class_row(t, "items:", c, "hits_to_warm", hits[HITS_WARM]);
+    class_row(t, "items:", c, "hits_to_cold", hits[HITS_COLD]);
+    class_row(t, "items:", c, "hits_to_temp", hits[HITS_TEMP]);
+}
+
+static void items_class(struct text *t, unsigned c,
+                        const struct store_class_stats *s,
+                        const struct counters_sum *sum)
+{
+    uint64_t number = s->number_small + s->number_main_hot +
+                      s->number_main_cold + s->number_temp;
+
+    if (number == 0) {
+        return;
+    }
+    class_row(t, "items:", c, "number", number);
+    queue_rows(t, c, s);
+    class_row(t, "items:", c, "mem_requested", s->mem_requested);
+    class_row(t, "items:", c, "evicted", s->evicted);
+    class_row(t, "items:", c, "evicted_nonzero", s->evicted_nonzero);
+    class_row(t, "items:", c, "evicted_time", s->evicted_time);
+    class_row(t, "items:", c, "outofmemory", s->outofmemory);
+    class_row(t, "items:", c, "tailrepairs", s->tailrepairs);
+    class_row(t, "items:", c, "reclaimed", s->reclaimed);
+    class_row(t, "items:", c, "expired_unfetched", s->expired_unfetched);
+    class_row(t, "items:", c, "evicted_unfetched", s->evicted_unfetched);
+    if (settings.lru_maintainer) {
+        class_row(t, "items:", c, "evicted_active", s->evicted_active);
+    }
+    class_row(t, "items:", c, "crawler_reclaimed", 0);
+    class_row(t, "items:", c, "crawler_items_checked", 0);
+    class_row(t, "items:", c, "lrutail_reflocked", s->lrutail_reflocked);
+    if (settings.lru_maintainer) {
+        move_rows(t, c, s, sum);
+    }
+}
+
+static void stats_items(struct command *cmd, int fd)
+{
+    struct text t = {0};
+    struct counters_sum sum;
+    struct store_class_stats s;
+
+    counters_sum(&sum);
+    for (unsigned c = 1; c <= store_class_max(); c++) {
+        if (store_class_stats(c, &s)) {
+            items_class(&t, c, &s, &sum);
+        }
+    }
+    send_rows(cmd, fd, &t);
+}
+
+/* Rows of one class; false when it has no page. */
+static bool slabs_rows(struct text *t, unsigned c,
+                       const struct store_class_stats *s, const uint64_t *by)
+{
+    static const char *const names[CLASS_COUNTERS] = {
+        [CLASS_GET_HITS] = "get_hits",       [CLASS_CMD_SET] = "cmd_set",
+        [CLASS_DELETE_HITS] = "delete_hits", [CLASS_INCR_HITS] = "incr_hits",
+        [CLASS_DECR_HITS] = "decr_hits",     [CLASS_CAS_HITS] = "cas_hits",
+        [CLASS_CAS_BADVAL] = "cas_badval",   [CLASS_TOUCH_HITS] = "touch_hits",
+    };
+
+    if (s->total_pages == 0) {
+        return false;
+    }
+    class_row(t, "", c, "chunk_size", s->chunk_size);
+    class_row(t, "", c, "chunks_per_page", s->chunks_per_page);
+    class_row(t, "", c, "total_pages", s->total_pages);
+    class_row(t, "", c, "total_chunks", s->total_pages * s->chunks_per_page);
+    class_row(t, "", c, "used_chunks", s->used_chunks);
+    class_row(t, "", c, "free_chunks", s->free_chunks);
+    class_row(t, "", c, "free_chunks_end", 0);
+    for (size_t i = 0; i < CLASS_COUNTERS; i++) {
+        class_row(t, "", c, names[i], by[i]);
+    }
+    return true;
+}
+
+static void stats_slabs(struct command *cmd, int fd)
+{
+    struct text t = {0};
+    struct counters_sum sum;
+    struct store_class_stats s;
+    struct store_totals totals;
+    uint64_t active = 0;
+
+    counters_sum(&sum);
+    store_totals(&totals);
+    for (unsigned c = 1; c <= store_class_max(); c++) {
+        if (store_class_stats(c, &s) &&
+            slabs_rows(&t, c, &s, sum.by_class[c])) {
+            active++;
+        }
+    }
+    row_u64(&t, "active_slabs", active);
+    row_u64(&t, "total_malloced", totals.malloced);
+    send_rows(cmd, fd, &t);
+}
+
+static void sizes_row(void *ctx, uint32_t size, uint64_t count)
+{
+    char name[UTIL_U64_DIGITS + 1];
+
+    (void)snprintf(name, sizeof(name), "%" PRIu32, size);
+    row_u64(ctx, name, count);
+}
+
+static void stats_sizes(struct command *cmd, int fd)
+{
+    struct text t = {0};
+
+    if (settings.track_sizes) {
+        store_sizes(sizes_row, &t);
+    } else {
+        text_row(&t, "sizes_status", "disabled");
+    }
+    send_rows(cmd, fd, &t);
+}
+
+/* The figures that move at run time come without a value. */
+static void settings_row(void *ctx, const char *name, const char *value)
+{
+    uint32_t at;
+
+    if (value != NULL) {
+        text_row(ctx, name, value);
+    } else if (strcmp(name, "maxbytes") == 0) {
+        row_u64(ctx, name, store_limit());
+    } else if (strcmp(name, "verbosity") == 0) {
+        row(ctx, name, "%d",
+            atomic_load_explicit(&log_verbosity, memory_order_relaxed));
+    } else if (strcmp(name, "oldest") == 0) {
+        at = store_flush_time();
+        row_u64(ctx, name,
+                at == 0 ? 0 : at - clock_started() + UPTIME_HEAD_START);
+    } else {
+        text_row(ctx, name, prefix_enabled() ? "yes" : "no");
+    }
+}
+
+static void stats_settings(struct command *cmd, int fd)
+{
+    struct text t = {0};
+
+    settings_visit(settings_row, &t);
+    send_rows(cmd, fd, &t);
+}
+
+static void stats_conns(struct command *cmd, int fd)
+{
+    struct text t = {0};
+
+    cmd->host->stats_conns(text_row, &t);
+    send_rows(cmd, fd, &t);
+}
+
+static void stats_replication(struct command *cmd, int fd)
+{
+    struct text t = {0};
+
+    if (cmd->host->stats_replication == NULL) {
+        reply_fixed(cmd, fd, false, REPLY_ERROR);
+        return;
+    }
+    cmd->host->stats_replication(true, text_row, &t);
+    send_rows(cmd, fd, &t);
+}
+
+static void stats_extstore(struct command *cmd, int fd)
+{
+    struct text t = {0};
+
+    send_rows(cmd, fd, &t);
+}
+
+static void stats_reset(struct command *cmd, int fd)
+{
+    counters_reset();
+    store_stats_reset();
+    prefix_clear();
+    reply_fixed(cmd, fd, false, REPLY_RESET);
+}
+
+/* ---- words -------------------------------------------------------------- */
+
+struct word {
+    const char *p;
+    size_t n; /* 0: there is none */
+};
+
+static struct word next_word(struct request *args)
+{
+    struct word w = {"", 0};
+
+    if (!text_next_key(args, &w.p, &w.n)) {
+        w.n = 0;
+    }
+    return w;
+}
+
+static bool word_is(const struct word *w, const char *name)
+{
+    return w->n == strlen(name) && memcmp(w->p, name, w->n) == 0;
+}
+
+/* Whether the word is `name` or its beginning. */
+static bool word_begins(const struct word *w, const char *name)
+{
+    return w->n > 0 && w->n <= strlen(name) && memcmp(w->p, name, w->n) == 0;
+}
+
+/* ---- stats detail ------------------------------------------------------ */
+
+static void detail_dump(struct command *cmd, int fd)
+{
+    size_t n;
+    char *text = prefix_dump(&n);
+
+    if (text == NULL) {
+        reply_fixed(cmd, fd, false, REPLY_NO_MEMORY_STATS);
+        return;
+    }
+    out_malloced(cmd->out, text, n);
+}
+
+static void stats_detail(struct command *cmd, int fd, struct request *args)
+{
+    struct word what = next_word(args);
+
+    if (!settings.dump_enabled) {
+        reply_text(cmd, fd, false, "CLIENT_ERROR stats detail not allowed");
+    } else if (word_begins(&what, "on")) {
+        prefix_enable(true);
+        reply_fixed(cmd, fd, false, REPLY_OK);
+    } else if (word_begins(&what, "off")) {
+        prefix_enable(false);
+        reply_fixed(cmd, fd, false, REPLY_OK);
+    } else if (word_begins(&what, "dump")) {
+        detail_dump(cmd, fd);
+    } else {
+        reply_text(cmd, fd, false,
+                   "CLIENT_ERROR usage: stats detail on|off|dump");
+    }
+}
+
+/* ---- stats cachedump --------------------------------------------------- */
+
+struct dump {
+    char *text; /* DUMP_MAX bytes: nothing is allocated under a stripe */
+    size_t len;
+    uint32_t left; /* items still wanted */
+};
+
+static bool dump_item(void *ctx, struct item *it)
+{
+    struct dump *d = ctx;
+
+    if (d->left == 0 || DUMP_MAX - d->len < it->nkey + (size_t)DUMP_LINE_REST) {
+        return false;
+    }
+    if (it->bits & ITEM_B64KEY) {
+        return true;
+    }
+    memcpy(d->text + d->len, "ITEM ", 5);
+    memcpy(d->text + d->len + 5, item_key(it), it->nkey);
+    d->len += 5U + it->nkey;
+    d->len += (size_t)snprintf(d->text + d->len, DUMP_MAX - d->len,
+                               " [%" PRIu32 " b; %" PRIu32 " s]\r\n",
+                               it->nbytes, it->exptime);
+    d->left--;
+    return true;
+}
+
+static void dump_class(struct command *cmd, int fd, uint32_t slab_class,
+                       uint32_t limit)
+{
+    struct dump d = {.text = malloc(DUMP_MAX),
+                     .left = limit == 0 ? UINT32_MAX : limit};
+    char *fitting;
+
+    if (d.text == NULL) {
+        reply_fixed(cmd, fd, false, REPLY_NO_MEMORY_STATS);
+        return;
+    }
+    if (slab_class > 0) {
+        store_dump_class(slab_class, dump_item, &d);
+    }
+    memcpy(d.text + d.len, "END\r\n", 5);
+    d.len += 5;
+    fitting = realloc(d.text, d.len);
+    out_malloced(cmd->out, fitting != NULL ? fitting : d.text, d.len);
+}
+
+static void stats_cachedump(struct command *cmd, int fd, struct request *args)
+{
+    struct word slab_class = next_word(args);
+    struct word limit = next_word(args);
+    uint32_t c, n;
+
+    if (!settings.dump_enabled) {
+        reply_text(cmd, fd, false, "CLIENT_ERROR stats cachedump not allowed");
+    } else if (limit.n == 0) {
+        reply_text(cmd, fd, false, "CLIENT_ERROR bad command line");
+    } else if (!util_parse_u32(slab_class.p, slab_class.n, &c) ||
+               !util_parse_u32(limit.p, limit.n, &n)) {
+        reply_fixed(cmd, fd, false, REPLY_BAD_FORMAT);
+    } else if (c >= STORE_CLASSES) {
+        reply_text(cmd, fd, false, "CLIENT_ERROR Illegal slab id");
+    } else {
+        dump_class(cmd, fd, c, n);
+    }
+}
+
+/* ---- the command --------------------------------------------------------- */
+
+static void run_named(struct command *cmd, int fd, struct request *args,
+                      const struct word *name)
+{
+    static const struct {
+        const char *name;
+        bool whole; /* may not be shortened */
+        void (*run)(struct command *cmd, int fd);
+    } rows[] = {
+        {"settings", false, stats_settings},
+        {"conns", false, stats_conns},
+        {"extstore", false, stats_extstore},
+        {"items", true, stats_items},
+        {"slabs", true, stats_slabs},
+        {"sizes", true, stats_sizes},
+        {"replication", true, stats_replication},
+    };
+
+    if (word_begins(name, "reset")) {
+        stats_reset(cmd, fd);
+        return;
+    }
+    if (word_begins(name, "detail")) {
+        stats_detail(cmd, fd, args);
+        return;
+    }
+    if (word_begins(name, "cachedump")) {
+        stats_cachedump(cmd, fd, args);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].whole ? word_is(name, rows[i].name)
+                          : word_begins(name, rows[i].name)) {
+            rows[i].run(cmd, fd);
+            return;
+        }
+    }
+    reply_fixed(cmd, fd, false, REPLY_ERROR);
+}
+
+enum command_result stats_run(struct command *cmd, int fd,
+                              const struct request *req)
+{
+    struct request args = *req;
+    struct word name = next_word(&args);
+
+    if (!out_can_ref(cmd->out, 1)) {
+        return COMMAND_FULL;
+    }
+    if (name.n == 0) {
+        stats_general(cmd, fd);
+    } else {
+        run_named(cmd, fd, &args, &name);
+    }
+    return COMMAND_DONE;
+}
