@@ -24,6 +24,7 @@
 #include "command.h"
 #include "listen.h"
 #include "options.h"
+#include "prefix.h"
 #include "process.h"
 #include "settings.h"
 #include "store.h"
@@ -235,6 +236,8 @@ static void set_up(void)
     listen_host(&host);
     host.shutdown = stop;
     host.stats_replication = replication.stats;
+    host.libevent_version = event_get_version();
+    prefix_enable(settings.detail_enabled);
     thread_set_host(&host);
     make_store();
     bind_sockets();

@@ -46,6 +46,14 @@ void store_totals(struct store_totals *out)
     out->pool_pages = slabs_pool_pages();
 }
 
+unsigned store_class_of(size_t nkey, uint32_t flags, size_t nbytes)
+{
+    unsigned bits = flags != 0 ? ITEM_HAS_FLAGS : 0;
+    unsigned slab_class = slabs_class(item_size_for(bits, nkey, nbytes));
+
+    return slab_class != 0 ? slab_class : slabs_last_class();
+}
+
 bool store_class_stats(unsigned slab_class, struct store_class_stats *out)
 {
     struct slabs_stats slabs;
