@@ -76,6 +76,10 @@ void rep_apply_note_sent(struct rep_apply *ap,
                          const struct rep_log_batch *batch, unsigned from,
                          unsigned to);
 
+/* LEGACY: part of a scan was sent just now. Begin the scan after the peer's
+ * copy has ended, or our older values would replace its newer ones. */
+void rep_apply_note_scan(struct rep_apply *ap);
+
 /* Floors that arrived by hash alone remove what they name by a walk over the
  * store, some thousands of items a call: true while there is more to walk. To
  * be called once a turn, and before a copy is called complete. */

@@ -124,7 +124,7 @@ struct wire_item {
     uint32_t flags;
     uint32_t exptime;
     uint32_t nbytes;
-    uint64_t version; /* LEGACY: sent as the cas */
+    uint64_t version; /* LEGACY: the cas */
     uint64_t cas;     /* OURS: visible cas where it differs, else 0 */
 };
 
