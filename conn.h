@@ -89,7 +89,6 @@ struct conn_view {
 size_t conn_set_view(struct conn_set *set, struct conn_view *views,
                      size_t room);
 
-#define CONN_SLOTS      8          /* read slots a worker */
-#define CONN_SLOT_BYTES (16 * KIB) /* bytes of each */
+#define CONN_SLOTS 8 /* read slots a worker */
 
 #endif

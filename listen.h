@@ -29,12 +29,13 @@
 /* Fills in stats_conns, accepting and gauge; leaves the rest alone. */
 void listen_host(struct command_host *host);
 
-/* Binds all sockets that the settings ask for and writes the port file that
- * MEMCACHED_PORT_FILENAME names. False with the whole last line, without its
- * newline, in `message` (exit with EX_OSERR); details have been printed. */
+/* Binds all sockets that the settings ask for. False with the whole last line,
+ * without its newline, in `message` (exit with EX_OSERR); details have been
+ * printed. */
 bool listen_bind(char message[LISTEN_MESSAGE]) MUST_CHECK;
 
-/* Listens on all of them and accepts on `base`. False as above. */
+/* Listens on all of them, accepts on `base`, and writes the port file that
+ * MEMCACHED_PORT_FILENAME names. False as above. */
 bool listen_open(struct event_base *base,
                  char message[LISTEN_MESSAGE]) MUST_CHECK;
 

@@ -1,0 +1,976 @@
+#include "conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "counters.h"
+#include "proto/out.h"
+#include "proto/request.h"
+#include "proto/text.h"
+#include "settings.h"
+#include "slot.h"
+
+#define CONN_MAGIC     0x636f6e6eU
+#define CONN_SET_MAGIC 0x73657473U
+
+#define PASS_REQUESTS 32  /* gathered requests that start a run */
+#define UPLOAD_TURN   MIB /* bytes of upload read in a turn */
+#define POOL_BLOCK    32  /* connections allocated together */
+
+/* Keys a connection may have answered in a turn, in units of -R: about the
+ * time stock spends on -R of them. */
+#define BUDGET_FACTOR 8
+
+/* [c] constant after conn_open  [a] atomic  [w] owning worker only
+ * [Q] changed by the owning worker under the set's lock */
+struct conn {
+    uint32_t magic;              /* [c] */
+    int fd;                      /* [c] */
+    struct event event;          /* [w] */
+    struct conn_set *set;        /* [c] */
+    LIST_ENTRY(conn) link;       /* [Q] set->open, or the pool */
+    TAILQ_ENTRY(conn) queue;     /* [w] set->runnable, or set->dead */
+    char *spill;                 /* [w] unconsumed input, or NULL */
+    uint32_t spill_len;          /* [w] */
+    uint32_t spill_room;         /* [w] */
+    struct held *held;           /* [w] */
+    struct out_pending *pending; /* [w] */
+    struct upload *upload;       /* [w] */
+    struct slot *slot;           /* [w] of this pass, or NULL */
+    atomic_uint last;            /* [a] Unix second of the last request */
+    uint32_t queued_pass;        /* [w] pass in which it was queued */
+    atomic_uchar state;          /* [a] enum conn_state; conn_set_state */
+    uint8_t transport;           /* [c] enum conn_transport */
+    uint8_t protocol;            /* [w] enum conn_protocol */
+    bool eof;                    /* [w] the peer sends no more */
+    bool closing;                /* [w] close once pending is sent */
+    bool queued;                 /* [w] on set->runnable */
+};
+
+_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
+               "an idle connection stays under 300 bytes");
+
+LIST_HEAD(conn_list, conn);
+TAILQ_HEAD(conn_queue, conn);
+
+struct block {
+    struct block *next;
+    struct conn conns[POOL_BLOCK];
+};
+
+struct conn_set {
+    uint32_t magic;                  /* [c] */
+    struct event_base *base;         /* [c] */
+    struct counters *counters;       /* [c] */
+    struct out out;                  /* [w] */
+    struct command command;          /* [w] */
+    unsigned taken;                  /* [w] slots in use */
+    unsigned gathered;               /* [w] requests parsed in them */
+    uint32_t pass;                   /* [w] */
+    struct slot *slots;              /* [w] CONN_SLOTS */
+    struct conn *seated[CONN_SLOTS]; /* [w] whose bytes are in them */
+    char *buffers;                   /* [c] the memory of the slots */
+    struct conn_queue runnable;      /* [w] their spill can run */
+    struct conn_queue dead;          /* [w] closed in this pass */
+    struct conn_list pool;           /* [w] free structures */
+    struct block *blocks;            /* [w] all structures */
+    struct lock lock;                /* QUEUE */
+    struct conn_list open;           /* [Q] */
+    atomic_size_t open_count;        /* [a] */
+    atomic_size_t structures;        /* [a] */
+};
+
+static atomic_ullong closed_count; /* [a] conn_close; conn_closed_count */
+
+static struct conn *conn_cast(void *arg)
+{
+    struct conn *c = arg;
+
+    assert(c->magic == CONN_MAGIC);
+    return c;
+}
+
+/* ---- states -------------------------------------------------------- */
+
+#define TO(state) (1U << CONN_##state)
+
+static const struct {
+    const char *name;
+    unsigned to; /* states that may follow */
+} states[] = {
+    [CONN_LISTENING] = {"conn_listening", 0},
+    [CONN_NEW_CMD] = {"conn_new_cmd",
+                      TO(WAITING) | TO(PARSE_CMD) | TO(MWRITE) | TO(CLOSING)},
+    [CONN_WAITING] = {"conn_waiting", TO(READ)},
+    [CONN_READ] = {"conn_read", TO(PARSE_CMD) | TO(CLOSING)},
+    [CONN_PARSE_CMD] = {"conn_parse_cmd", TO(NEW_CMD) | TO(WAITING) |
+                                              TO(NREAD) | TO(SWALLOW) |
+                                              TO(CLOSING)},
+    [CONN_NREAD] = {"conn_nread", TO(NEW_CMD) | TO(SWALLOW) | TO(CLOSING)},
+    [CONN_SWALLOW] = {"conn_swallow", TO(NEW_CMD) | TO(CLOSING)},
+    [CONN_MWRITE] = {"conn_mwrite", TO(NEW_CMD) | TO(CLOSING)},
+    [CONN_CLOSING] = {"conn_closing", TO(CLOSED)},
+    [CONN_CLOSED] = {"conn_closed", 0},
+};
+
+const char *conn_state_name(enum conn_state state)
+{
+    return states[state].name;
+}
+
+static enum conn_state conn_state(struct conn *c)
+{
+    return atomic_load_explicit(&c->state, memory_order_relaxed);
+}
+
+static void conn_set_state(struct conn *c, enum conn_state to)
+{
+    enum conn_state from = conn_state(c);
+
+    if (from == to) {
+        return;
+    }
+    assert((states[from].to & (1U << to)) != 0);
+    if (UNLIKELY(log_wanted(3))) {
+        log_print(3, "%d: going from %s to %s\n", c->fd, states[from].name,
+                  states[to].name);
+    }
+    atomic_store_explicit(&c->state, (unsigned char)to, memory_order_relaxed);
+}
+
+/* Back to waiting for bytes, by the stations stock passes. */
+static void conn_rest(struct conn *c)
+{
+    if (conn_state(c) == CONN_READ) {
+        return;
+    }
+    if (conn_state(c) != CONN_WAITING) {
+        conn_set_state(c, CONN_NEW_CMD);
+        conn_set_state(c, CONN_WAITING);
+    }
+    conn_set_state(c, CONN_READ);
+}
+
+/* ---- life ---------------------------------------------------------- */
+
+static struct conn *pool_get(struct conn_set *set)
+{
+    struct conn *c = LIST_FIRST(&set->pool);
+    struct block *block;
+
+    if (c == NULL) {
+        block = malloc(sizeof(*block));
+        if (block == NULL) {
+            return NULL;
+        }
+        block->next = set->blocks;
+        set->blocks = block;
+        for (int i = 0; i < POOL_BLOCK; i++) {
+            LIST_INSERT_HEAD(&set->pool, &block->conns[i], link);
+        }
+        atomic_fetch_add_explicit(&set->structures, POOL_BLOCK,
+                                  memory_order_relaxed);
+        c = LIST_FIRST(&set->pool);
+    }
+    LIST_REMOVE(c, link);
+    return c;
+}
+
+/* Closes now; the structure lives until the pass ends, because this may run
+ * inside one of its own call-backs. */
+static void conn_close(struct conn *c)
+{
+    struct conn_set *set = c->set;
+
+    conn_set_state(c, CONN_CLOSING);
+    log_print(2, "<%d connection closed.\n", c->fd);
+    (void)event_del(&c->event);
+    lock_take(&set->lock, LOCK_QUEUE);
+    LIST_REMOVE(c, link);
+    lock_drop(&set->lock, LOCK_QUEUE);
+    if (c->queued) {
+        TAILQ_REMOVE(&set->runnable, c, queue);
+        c->queued = false;
+    }
+    conn_set_state(c, CONN_CLOSED);
+    (void)close(c->fd);
+    if (c->upload != NULL) {
+        upload_abandon(c->upload);
+        free(c->upload);
+    }
+    if (c->pending != NULL) {
+        out_pending_free(c->pending);
+    }
+    free(c->held);
+    free(c->spill);
+    atomic_fetch_sub_explicit(&set->open_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&closed_count, 1, memory_order_relaxed);
+    TAILQ_INSERT_TAIL(&set->dead, c, queue);
+}
+
+static void bury_dead(struct conn_set *set)
+{
+    struct conn *c;
+
+    while ((c = TAILQ_FIRST(&set->dead)) != NULL) {
+        TAILQ_REMOVE(&set->dead, c, queue);
+        c->magic = 0;
+        LIST_INSERT_HEAD(&set->pool, c, link);
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* Waits for bytes from now on, or for room to send. */
+static bool conn_watch(struct conn *c, bool writing)
+{
+    return event_assign(&c->event, c->set->base, c->fd,
+                        (writing ? EV_WRITE : EV_READ) | EV_PERSIST,
+                        writing ? on_writable : on_readable, c) == 0 &&
+           event_add(&c->event, NULL) == 0;
+}
+
+static void conn_refuse(struct conn_set *set, int fd)
+{
+    COUNT(set->counters, malloc_fails);
+    (void)close(fd);
+}
+
+void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
+               enum conn_protocol protocol)
+{
+    struct conn *c = pool_get(set);
+
+    if (c == NULL) {
+        conn_refuse(set, fd);
+        return;
+    }
+    *c = (struct conn){.magic = CONN_MAGIC,
+                       .fd = fd,
+                       .set = set,
+                       .last = clock_seconds(),
+                       .state = CONN_NEW_CMD,
+                       .transport = (uint8_t)transport,
+                       .protocol = (uint8_t)protocol};
+    if (!conn_watch(c, false)) {
+        c->magic = 0;
+        LIST_INSERT_HEAD(&set->pool, c, link);
+        conn_refuse(set, fd);
+        return;
+    }
+    lock_take(&set->lock, LOCK_QUEUE);
+    LIST_INSERT_HEAD(&set->open, c, link);
+    lock_drop(&set->lock, LOCK_QUEUE);
+    atomic_fetch_add_explicit(&set->open_count, 1, memory_order_relaxed);
+    COUNT(set->counters, total_connections);
+    if (protocol == CONN_ASCII) {
+        log_print(2, "<%d new ascii client connection.\n", fd);
+    } else {
+        log_print(2, "<%d new auto-negotiating client connection\n", fd);
+    }
+}
+
+static void queue_run(struct conn *c)
+{
+    if (!c->queued) {
+        c->queued = true;
+        c->queued_pass = c->set->pass;
+        TAILQ_INSERT_TAIL(&c->set->runnable, c, queue);
+    }
+}
+
+/* ---- output -------------------------------------------------------- */
+
+enum sent { SENT_ALL, SENT_BLOCKED, SENT_BROKEN };
+
+/* One system call. Bytes sent, 0 when the peer has no room, -1 when the
+ * connection is broken. */
+static ssize_t send_vectors(struct conn *c, const struct iovec *iov, unsigned n)
+{
+    struct msghdr msg = {.msg_iovlen = n};
+    ssize_t sent;
+
+    do {
+        if (n == 1) {
+            sent = send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+        } else {
+            /* The kernel does not write to it. */
+            msg.msg_iov = (struct iovec *)(uintptr_t)iov;
+            sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        }
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return 0;
+        }
+        log_print(1, "Failed to write, and not due to blocking: %s\n",
+                  strerror(errno));
+        return -1;
+    }
+    counter_add(&c->set->counters->bytes_written, (uint64_t)sent);
+    return sent;
+}
+
+static size_t iov_bytes(const struct iovec *iov, unsigned n)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        bytes += iov[i].iov_len;
+    }
+    return bytes;
+}
+
+/* Sends the worker's output as this connection's. What the peer has no room
+ * for moves into the connection, which is not read until that is gone. */
+static enum sent conn_flush(struct conn *c)
+{
+    struct out *out = &c->set->out;
+    bool whole = true;
+
+    while (whole && !out_is_empty(out)) {
+        const struct iovec *iov;
+        unsigned n = out_vectors(out, &iov);
+        size_t offered = iov_bytes(iov, n);
+        ssize_t sent = send_vectors(c, iov, n);
+
+        if (sent < 0) {
+            out_discard(out);
+            return SENT_BROKEN;
+        }
+        out_sent(out, (size_t)sent);
+        whole = (size_t)sent == offered;
+    }
+    if (LIKELY(whole)) {
+        return SENT_ALL;
+    }
+    c->pending = out_move(out);
+    if (c->pending == NULL) {
+        COUNT(c->set->counters, malloc_fails);
+        out_discard(out);
+        return SENT_BROKEN;
+    }
+    (void)event_del(&c->event);
+    return conn_watch(c, true) ? SENT_BLOCKED : SENT_BROKEN;
+}
+
+/* A value is on its way in, and some of it has not arrived. */
+static bool is_uploading(const struct conn *c)
+{
+    return c->upload != NULL && !upload_complete(c->upload);
+}
+
+/* The peer has read everything: takes input again, first what is here. */
+static void conn_drained(struct conn *c)
+{
+    out_pending_free(c->pending);
+    c->pending = NULL;
+    if (c->closing) {
+        conn_close(c);
+        return;
+    }
+    (void)event_del(&c->event);
+    if (!conn_watch(c, false)) {
+        conn_close(c);
+        return;
+    }
+    if (!is_uploading(c)) {
+        conn_rest(c);
+        if (c->spill_len > 0 || c->held != NULL || c->eof ||
+            c->upload != NULL) {
+            queue_run(c);
+        }
+    }
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = conn_cast(arg);
+    const struct iovec *iov;
+    unsigned n = out_pending_vectors(c->pending, &iov);
+    ssize_t sent = send_vectors(c, iov, n);
+
+    (void)fd;
+    (void)what;
+    if (sent < 0) {
+        conn_close(c);
+    } else if (out_pending_sent(c->pending, (size_t)sent)) {
+        conn_drained(c);
+    }
+}
+
+/* ---- input --------------------------------------------------------- */
+
+/* Takes the connection's bytes into a slot, ahead of what will be read. */
+static void take_slot(struct conn *c)
+{
+    struct conn_set *set = c->set;
+
+    c->slot = &set->slots[set->taken];
+    set->seated[set->taken++] = c;
+    slot_fill(c->slot, c->spill, c->spill_len);
+    c->spill_len = 0;
+    if (c->queued) {
+        TAILQ_REMOVE(&set->runnable, c, queue);
+        c->queued = false;
+    }
+}
+
+/* Keeps the unconsumed bytes for the next turn. */
+static bool keep_rest(struct conn *c)
+{
+    const struct slot *slot = c->slot;
+    size_t rest = slot->len - slot->pos;
+    char *spill = c->spill;
+
+    if (rest == 0) {
+        if (spill != NULL) {
+            free(spill);
+            c->spill = NULL;
+            c->spill_room = 0;
+        }
+        return true;
+    }
+    if (rest > c->spill_room) {
+        size_t room = (rest + 63) & ~(size_t)63;
+
+        free(spill);
+        spill = malloc(room);
+        c->spill = spill;
+        c->spill_room = spill == NULL ? 0 : (uint32_t)room;
+        if (spill == NULL) {
+            COUNT(c->set->counters, malloc_fails);
+            return false;
+        }
+    }
+    memcpy(spill, slot->buf + slot->pos, rest);
+    c->spill_len = (uint32_t)rest;
+    return true;
+}
+
+/* What a read brought: notes the end of the stream; returns the bytes. */
+static size_t conn_got(struct conn *c, ssize_t n)
+{
+    if (n > 0) {
+        counter_add(&c->set->counters->bytes_read, (uint64_t)n);
+        return (size_t)n;
+    }
+    if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        c->eof = true;
+    }
+    return 0;
+}
+
+static void read_slot(struct conn *c)
+{
+    struct slot *slot = c->slot;
+    size_t room = SLOT_BYTES - slot->len;
+
+    if (room > 0) {
+        slot->len += conn_got(c, recv(c->fd, slot->buf + slot->len, room, 0));
+    }
+}
+
+/* Reads a value straight into its item; what follows it into the slot. */
+static void read_upload(struct conn *c)
+{
+    struct slot *slot = c->slot;
+    struct upload *upload = c->upload;
+    size_t total = 0;
+
+    while (total < UPLOAD_TURN) {
+        struct iovec iov[2] = {upload_room(upload), {slot->buf, SLOT_BYTES}};
+        size_t room = iov[0].iov_len;
+        size_t n = conn_got(c, readv(c->fd, iov, 2));
+
+        if (room > 0 && n > 0) {
+            upload_filled(upload, n < room ? n : room);
+        }
+        slot->len = n > room ? n - room : 0;
+        slot->pos = upload_feed(upload, slot->buf, slot->len);
+        total += n;
+        if (n < room + SLOT_BYTES || upload_complete(upload)) {
+            return;
+        }
+    }
+}
+
+/* ---- running ------------------------------------------------------- */
+
+/* How a connection's turn goes on. */
+enum turn {
+    TURN_GO,      /* with the next request */
+    TURN_HUNGRY,  /* it needs more bytes */
+    TURN_YIELD,   /* it had its share: others first */
+    TURN_BLOCKED, /* its peer does not read */
+    TURN_CLOSE,   /* close once all is sent */
+    TURN_DROP,    /* close at once, unsent replies are lost */
+};
+
+static enum turn hold(struct conn *c, const struct ahead *a, bool between,
+                      enum turn turn)
+{
+    if (!slot_hold(c->slot, a, between, &c->held)) {
+        COUNT(c->set->counters, malloc_fails);
+        return TURN_DROP;
+    }
+    return turn;
+}
+
+static enum turn run_full(struct conn *c, const struct ahead *a)
+{
+    switch (conn_flush(c)) {
+    case SENT_ALL:
+        return TURN_GO;
+    case SENT_BLOCKED:
+        c->slot->pos = a->start;
+        return hold(c, a, false, TURN_BLOCKED);
+    case SENT_BROKEN:
+        break;
+    }
+    return TURN_DROP;
+}
+
+static enum turn begin_upload(struct conn *c, struct upload *upload)
+{
+    c->upload = malloc(sizeof(*c->upload));
+    if (c->upload == NULL) {
+        COUNT(c->set->counters, malloc_fails);
+        upload_abandon(upload);
+        return TURN_DROP;
+    }
+    *c->upload = *upload;
+    conn_set_state(c, upload->item != NULL ? CONN_NREAD : CONN_SWALLOW);
+    return TURN_HUNGRY;
+}
+
+/* A request is answered: forgets it, or, of a get line that goes on, where
+ * it stands. */
+static enum turn run_done(struct conn *c, const struct ahead *a)
+{
+    if (UNLIKELY(a->req.more)) {
+        return hold(c, a, true, TURN_GO);
+    }
+    if (UNLIKELY(c->held != NULL)) {
+        free(c->held);
+        c->held = NULL;
+    }
+    return TURN_GO;
+}
+
+static enum turn run_one(struct conn *c, struct ahead *a)
+{
+    struct slot *slot = c->slot;
+    struct upload upload;
+
+    for (;;) {
+        size_t used = 0;
+        enum command_result result =
+            command_run(&c->set->command, c->fd, &a->req, slot->buf + a->data,
+                        slot->len - a->data, &used, &upload);
+
+        if (result == COMMAND_FULL) {
+            enum turn turn = run_full(c, a);
+
+            if (turn != TURN_GO) {
+                return turn;
+            }
+            continue;
+        }
+        slot->pos = a->data + used;
+        switch (result) {
+        case COMMAND_FULL:
+        case COMMAND_DONE:
+            return run_done(c, a);
+        case COMMAND_UPLOAD:
+            return begin_upload(c, &upload);
+        case COMMAND_CLOSE:
+            return TURN_CLOSE;
+        case COMMAND_DROP:
+            return TURN_DROP;
+        }
+    }
+}
+
+/* Stores a value that has arrived; nothing while some of it is missing. */
+static enum turn run_upload(struct conn *c)
+{
+    enum command_result result;
+
+    if (!upload_complete(c->upload)) {
+        return TURN_HUNGRY;
+    }
+    for (;;) {
+        result = command_upload_end(&c->set->command, c->fd, c->upload);
+        if (result != COMMAND_FULL) {
+            break;
+        }
+        switch (conn_flush(c)) {
+        case SENT_ALL:
+            break;
+        case SENT_BLOCKED:
+            return TURN_BLOCKED;
+        case SENT_BROKEN:
+            return TURN_DROP;
+        }
+    }
+    free(c->upload);
+    c->upload = NULL;
+    conn_set_state(c, CONN_NEW_CMD);
+    conn_set_state(c, CONN_PARSE_CMD);
+    return TURN_GO;
+}
+
+/* The look-ahead is used up: the next one, or why there is none. */
+static enum turn look_further(struct conn *c)
+{
+    struct slot *slot = c->slot;
+
+    slot_look_ahead(slot, &c->held);
+    if (slot->count > 1) {
+        slot_prefetch_buckets(slot);
+        slot_prefetch_items(slot);
+    }
+    if (slot->count > 0) {
+        return TURN_GO;
+    }
+    return slot->status == TEXT_BAD ? TURN_DROP : TURN_HUNGRY;
+}
+
+/* Keys that running `a` answered: `gets` is cmd_get before. */
+static int64_t keys_of(const struct conn_set *set, const struct ahead *a,
+                       uint64_t gets)
+{
+    if (a->req.verb != VERB_GET && a->req.verb != VERB_GETS) {
+        return 1;
+    }
+    return (int64_t)(atomic_load_explicit(&set->counters->cmd_get,
+                                          memory_order_relaxed) -
+                     gets);
+}
+
+static enum turn run_requests(struct conn *c)
+{
+    struct conn_set *set = c->set;
+    struct slot *slot = c->slot;
+    int64_t budget = (int64_t)settings.reqs_per_event * BUDGET_FACTOR;
+    enum turn turn = TURN_GO;
+
+    while (turn == TURN_GO) {
+        struct ahead *a = &slot->ahead[slot->next];
+        uint64_t gets;
+
+        /* A request that consumed other bytes than expected invalidates what
+         * was parsed behind it. */
+        if (slot->next == slot->count || a->start != slot->pos) {
+            turn = look_further(c);
+            if (turn != TURN_GO) {
+                return turn;
+            }
+            a = &slot->ahead[0];
+        }
+        if (budget <= 0) {
+            return TURN_YIELD;
+        }
+        gets =
+            atomic_load_explicit(&set->counters->cmd_get, memory_order_relaxed);
+        slot->next++;
+        turn = run_one(c, a);
+        budget -= keys_of(set, a, gets);
+    }
+    return turn;
+}
+
+/* Its turn is over and it stays open: waits for bytes, for room to send, or
+ * for its next turn. */
+static void conn_wait(struct conn *c, enum turn turn)
+{
+    if (turn == TURN_YIELD) {
+        COUNT(c->set->counters, conn_yields);
+    }
+    if (is_uploading(c)) {
+        return;
+    }
+    if (c->pending != NULL) {
+        conn_set_state(c, CONN_NEW_CMD);
+        conn_set_state(c, CONN_MWRITE);
+        return;
+    }
+    if (turn == TURN_YIELD) {
+        queue_run(c);
+    }
+    conn_rest(c);
+}
+
+/* Sends, and leaves the connection as its turn ended. */
+static void conn_settle(struct conn *c, enum turn turn)
+{
+    bool last = turn == TURN_CLOSE || (turn == TURN_HUNGRY && c->eof);
+    enum sent sent;
+
+    if (turn == TURN_DROP) {
+        out_discard(&c->set->out);
+        conn_close(c);
+        return;
+    }
+    sent = turn == TURN_BLOCKED ? SENT_BLOCKED : conn_flush(c);
+    if (sent == SENT_BROKEN || (last && sent == SENT_ALL)) {
+        conn_close(c);
+        return;
+    }
+    c->closing = last;
+    if (!last && !keep_rest(c)) {
+        conn_close(c);
+        return;
+    }
+    conn_wait(c, turn);
+}
+
+/* -vvv, and the moment at which an undecided connection becomes a text one. */
+static void conn_begin(struct conn *c)
+{
+    enum conn_state state = conn_state(c);
+
+    if (state != CONN_NREAD && state != CONN_SWALLOW) {
+        conn_rest(c);
+        conn_set_state(c, CONN_PARSE_CMD);
+    }
+    if (UNLIKELY(c->protocol == CONN_AUTO)) {
+        c->protocol = CONN_ASCII;
+        log_print(2, "%d: Client using the ascii protocol\n", c->fd);
+    }
+}
+
+/* One connection's turn. */
+static void run_conn(struct conn *c)
+{
+    const struct slot *slot = c->slot;
+    enum turn turn = TURN_GO;
+
+    if (slot->len == 0 && c->upload == NULL) {
+        if (c->eof) {
+            conn_close(c);
+        }
+        return;
+    }
+    conn_begin(c);
+    if (slot->count > 0) {
+        atomic_store_explicit(&c->last, clock_seconds(), memory_order_relaxed);
+    }
+    if (c->upload != NULL) {
+        turn = run_upload(c);
+    }
+    if (turn == TURN_GO) {
+        turn = run_requests(c);
+    }
+    conn_settle(c, turn);
+}
+
+static void run_slots(struct conn_set *set)
+{
+    if (set->gathered > 1) {
+        for (unsigned i = 0; i < set->taken; i++) {
+            slot_prefetch_buckets(&set->slots[i]);
+        }
+        for (unsigned i = 0; i < set->taken; i++) {
+            slot_prefetch_items(&set->slots[i]);
+        }
+    }
+    for (unsigned i = 0; i < set->taken; i++) {
+        run_conn(set->seated[i]);
+        set->seated[i]->slot = NULL;
+    }
+    set->taken = 0;
+    set->gathered = 0;
+}
+
+/* Its slot is filled: looks at what is there, and runs all slots when that is
+ * much. */
+static void gather(struct conn *c)
+{
+    struct conn_set *set = c->set;
+
+    if (!is_uploading(c)) {
+        slot_look_ahead(c->slot, &c->held);
+        set->gathered += c->slot->count;
+    }
+    if (set->taken == CONN_SLOTS || set->gathered >= PASS_REQUESTS) {
+        run_slots(set);
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = conn_cast(arg);
+
+    (void)fd;
+    (void)what;
+    if (c->set->taken == 0) {
+        clock_tick();
+    }
+    take_slot(c);
+    if (is_uploading(c)) {
+        read_upload(c);
+    } else {
+        read_slot(c);
+    }
+    gather(c);
+}
+
+/* ---- the set ------------------------------------------------------- */
+
+bool conn_set_pass(struct conn_set *set)
+{
+    struct conn *c;
+
+    run_slots(set);
+    /* What is queued in this pass waits for the next: others come first. */
+    while ((c = TAILQ_FIRST(&set->runnable)) != NULL &&
+           c->queued_pass != set->pass) {
+        clock_tick();
+        take_slot(c);
+        gather(c);
+    }
+    run_slots(set);
+    bury_dead(set);
+    set->pass++;
+    return !TAILQ_EMPTY(&set->runnable);
+}
+
+void conn_set_sweep(struct conn_set *set)
+{
+    uint32_t now = clock_seconds();
+    struct conn *c = LIST_FIRST(&set->open);
+
+    while (settings.idle_timeout > 0 && c != NULL) {
+        struct conn *next = LIST_NEXT(c, link);
+        uint32_t last = atomic_load_explicit(&c->last, memory_order_relaxed);
+
+        if (c->transport == CONN_TCP && c->slot == NULL && c->pending == NULL &&
+            now > last && now - last > (uint32_t)settings.idle_timeout) {
+            log_print(2, "Closing idle fd %d\n", c->fd);
+            COUNT(set->counters, idle_kicks);
+            conn_close(c);
+        }
+        c = next;
+    }
+}
+
+static bool set_init_slots(struct conn_set *set)
+{
+    set->slots = calloc(CONN_SLOTS, sizeof(*set->slots));
+    set->buffers = malloc(CONN_SLOTS * SLOT_BYTES);
+    if (set->slots == NULL || set->buffers == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < CONN_SLOTS; i++) {
+        set->slots[i].buf = set->buffers + i * SLOT_BYTES;
+    }
+    return true;
+}
+
+struct conn_set *conn_set_new(struct event_base *base,
+                              const struct command_host *host)
+{
+    struct conn_set *set = calloc(1, sizeof(*set));
+
+    if (set == NULL) {
+        return NULL;
+    }
+    set->magic = CONN_SET_MAGIC;
+    set->base = base;
+    TAILQ_INIT(&set->runnable);
+    TAILQ_INIT(&set->dead);
+    LIST_INIT(&set->pool);
+    LIST_INIT(&set->open);
+    set->counters = counters_new();
+    if (set->counters == NULL || !out_init(&set->out)) {
+        free(set);
+        return NULL;
+    }
+    if (!set_init_slots(set)) {
+        conn_set_free(set);
+        return NULL;
+    }
+    set->command = (struct command){
+        .out = &set->out, .counters = set->counters, .host = host};
+    return set;
+}
+
+void conn_set_free(struct conn_set *set)
+{
+    struct block *block;
+    struct conn *c;
+
+    while ((c = LIST_FIRST(&set->open)) != NULL) {
+        conn_close(c);
+    }
+    while ((block = set->blocks) != NULL) {
+        set->blocks = block->next;
+        free(block);
+    }
+    out_fini(&set->out);
+    free(set->slots);
+    free(set->buffers);
+    set->magic = 0;
+    free(set);
+}
+
+/* ---- from any thread ----------------------------------------------- */
+
+size_t conn_set_open_count(struct conn_set *set)
+{
+    return atomic_load_explicit(&set->open_count, memory_order_relaxed);
+}
+
+size_t conn_set_structures(struct conn_set *set)
+{
+    return atomic_load_explicit(&set->structures, memory_order_relaxed);
+}
+
+uint64_t conn_closed_count(void)
+{
+    return atomic_load_explicit(&closed_count, memory_order_relaxed);
+}
+
+static void view_conn(struct conn *c, struct conn_view *view)
+{
+    socklen_t local = sizeof(view->local);
+    socklen_t peer = sizeof(view->peer);
+    uint32_t now = clock_seconds();
+    uint32_t last = atomic_load_explicit(&c->last, memory_order_relaxed);
+
+    *view = (struct conn_view){.fd = c->fd,
+                               .state = conn_state(c),
+                               .idle_seconds = now > last ? now - last : 0};
+    /* A reset connection has no peer any more: AF_UNSPEC remains. */
+    (void)getsockname(c->fd, (struct sockaddr *)&view->local, &local);
+    (void)getpeername(c->fd, (struct sockaddr *)&view->peer, &peer);
+}
+
+size_t conn_set_view(struct conn_set *set, struct conn_view *views, size_t room)
+{
+    struct conn *c;
+    size_t n = 0;
+
+    lock_take(&set->lock, LOCK_QUEUE);
+    LIST_FOREACH (c, &set->open, link) {
+        if (n < room) {
+            view_conn(c, &views[n++]);
+        }
+    }
+    lock_drop(&set->lock, LOCK_QUEUE);
+    return n;
+}

@@ -1,0 +1,768 @@
+#include "listen.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "conn.h"
+#include "counters.h"
+#include "settings.h"
+#include "slot.h"
+#include "thread.h"
+
+#define LISTENER_MAGIC 0x6c73746eU
+#define ACCEPT_TURN    64    /* connections accepted in a turn */
+#define RESUME_US      10000 /* between looks for free descriptors */
+
+/* [c] constant once made  [m] main thread  [Q] under listeners_lock */
+struct listener {
+    uint32_t magic;                /* [c] */
+    int fd;                        /* [c] */
+    enum conn_transport transport; /* [c] */
+    enum conn_protocol protocol;   /* [c] */
+    uint32_t since;                /* [c] Unix second */
+    struct event event;            /* [m] */
+    STAILQ_ENTRY(listener) link;   /* [Q] */
+};
+
+STAILQ_HEAD(listener_queue, listener);
+
+static struct lock listeners_lock; /* QUEUE */
+static struct listener_queue listeners = STAILQ_HEAD_INITIALIZER(listeners);
+static atomic_size_t listener_count; /* [a] main thread; curr_connections */
+static atomic_bool accepting;        /* [a] main thread; stats */
+
+/* The main thread's; made by listen_bind. */
+static struct counters *counters;
+static struct event resume;  /* runs while descriptors have run out */
+static uint64_t closed_seen; /* conn_closed_count when accept last failed */
+static struct mono disabled_at;
+
+/* ---- accepting ----------------------------------------------------- */
+
+/* Stops or starts accepting; the queue of the kernel shrinks meanwhile, so
+ * that further clients are refused early. */
+static void set_accepting(bool on)
+{
+    struct listener *l;
+
+    STAILQ_FOREACH (l, &listeners, link) {
+        if (on ? event_add(&l->event, NULL) != 0 : event_del(&l->event) != 0) {
+            log_print(1, "Couldn't update event\n");
+        }
+        (void)listen(l->fd, on ? settings.backlog : 0);
+    }
+    atomic_store_explicit(&accepting, on, memory_order_relaxed);
+}
+
+static void accept_pause(void)
+{
+    const struct timeval soon = {.tv_usec = RESUME_US};
+
+    if (!atomic_load_explicit(&accepting, memory_order_relaxed)) {
+        return;
+    }
+    log_print(1, "Too many open connections\n");
+    COUNT(counters, listen_disabled_num);
+    disabled_at = clock_mono();
+    set_accepting(false);
+    (void)event_add(&resume, &soon);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    if (conn_closed_count() == closed_seen) {
+        return;
+    }
+    (void)event_del(&resume);
+    counter_add(&counters->time_in_listen_disabled_us,
+                (clock_mono().ns - disabled_at.ns) / 1000);
+    set_accepting(true);
+}
+
+static void reject(int fd)
+{
+    static const char text[] = "ERROR Too many open connections\r\n";
+
+    /* Best effort: the connection ends either way. */
+    (void)send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
+    (void)close(fd);
+    COUNT(counters, rejected_connections);
+}
+
+/* Accepts one connection; false when there is none, or no more for now. */
+static bool accept_one(const struct listener *l)
+{
+    int fd;
+
+    closed_seen = conn_closed_count();
+    fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        if (settings.maxconns_fast && fd >= settings.maxconns - 1) {
+            reject(fd);
+        } else {
+            thread_hand_over(fd, l->transport, l->protocol);
+        }
+        return true;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) {
+        return true;
+    }
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        bool exhausted = errno == EMFILE || errno == ENFILE;
+
+        log_print(0, "accept4(): %s\n", strerror(errno));
+        if (exhausted) {
+            accept_pause();
+        }
+    }
+    return false;
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+    const struct listener *l = arg;
+
+    (void)fd;
+    (void)what;
+    assert(l->magic == LISTENER_MAGIC);
+    clock_tick();
+    for (int i = 0; i < ACCEPT_TURN && accept_one(l); i++) {
+    }
+}
+
+/* ---- sockets ------------------------------------------------------- */
+
+static void set_option(int fd, int level, int option, const void *value,
+                       socklen_t size)
+{
+    if (setsockopt(fd, level, option, value, size) != 0) {
+        log_print(0, "setsockopt(): %s\n", strerror(errno));
+    }
+}
+
+/* Accepted sockets inherit all of them. */
+static void set_options(int fd, int family)
+{
+    static const int on = 1;
+    static const struct linger no_linger = {0, 0};
+
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    set_option(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger));
+    if (family == AF_INET6) {
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    }
+    if (family != AF_UNIX) {
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    }
+}
+
+/* Takes the bound `fd` as a listener; 0 or a negative errno. */
+static int add_listener(int fd, enum conn_transport transport,
+                        enum conn_protocol protocol)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+
+    if (l == NULL) {
+        (void)close(fd);
+        return -ENOMEM;
+    }
+    l->magic = LISTENER_MAGIC;
+    l->fd = fd;
+    l->transport = transport;
+    l->protocol = protocol;
+    l->since = clock_seconds();
+    lock_take(&listeners_lock, LOCK_QUEUE);
+    STAILQ_INSERT_TAIL(&listeners, l, link);
+    lock_drop(&listeners_lock, LOCK_QUEUE);
+    atomic_fetch_add_explicit(&listener_count, 1, memory_order_relaxed);
+    return 0;
+}
+
+/* A new socket bound to `addr`; negative errno on failure. */
+static int bound_socket(int family, const struct sockaddr *addr, socklen_t len)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    set_options(fd, family);
+    if (bind(fd, addr, len) != 0) {
+        error = errno;
+        (void)close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+/* ---- TCP ----------------------------------------------------------- */
+
+/* One thing -l names. */
+struct element {
+    const char *host; /* NULL: every address */
+    int port;
+    enum conn_protocol protocol;
+};
+
+/* Binds one address. 0, -EADDRINUSE (perhaps another one is free), or another
+ * error, which has been printed; a family the kernel lacks counts as in use. */
+static int bind_address(const struct addrinfo *ai, enum conn_protocol protocol)
+{
+    int fd = bound_socket(ai->ai_family, ai->ai_addr, ai->ai_addrlen);
+
+    if (fd >= 0) {
+        return add_listener(fd, CONN_TCP, protocol);
+    }
+    if (fd == -EMFILE || fd == -ENFILE) {
+        log_print(0, "server_socket: %s\n", strerror(-fd));
+        return fd;
+    }
+    if (fd == -EAFNOSUPPORT) {
+        return -EADDRINUSE;
+    }
+    if (fd != -EADDRINUSE) {
+        log_print(0, "bind(): %s\n", strerror(-fd));
+    }
+    return fd;
+}
+
+/* Binds every address of the element; 0 when one of them could be, else a
+ * negative errno, or 1 for what has none. */
+static int bind_element(const struct element *e)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE,
+                                   .ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    char port[16];
+    int result = -EADDRINUSE;
+    int error;
+
+    (void)snprintf(port, sizeof(port), "%d", e->port == -1 ? 0 : e->port);
+    error = getaddrinfo(e->host, port, &hints, &list);
+    if (error != 0) {
+        log_print(0, "getaddrinfo(): %s\n",
+                  error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+        return 1;
+    }
+    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+        int one = bind_address(ai, e->protocol);
+
+        if (one != 0 && one != -EADDRINUSE) {
+            result = one;
+            break;
+        }
+        if (one == 0) {
+            result = 0;
+        }
+    }
+    freeaddrinfo(list);
+    return result;
+}
+
+/* ---- the grammar of -l --------------------------------------------- */
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool parse_tls(char **at)
+{
+    static const struct {
+        const char *prefix;
+        const char *name; /* as stock prints it */
+    } rows[] = {{"notls:", "notls"}, {"btls:", "btls"}, {"mtls:", "otls"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (starts_with(*at, rows[i].prefix)) {
+            log_print(0, "'%s' option is valid only when SSL is enabled\n",
+                      rows[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "proto[NAME]:"; a name is compared over its own length only, and one that
+ * is not known changes nothing, as in stock. */
+static bool parse_protocol(char **at, enum conn_protocol *protocol)
+{
+    static const char ascii[] = "ascii";
+    static const char negotiating[] = "negotiating";
+    char *name;
+    char *end;
+    size_t n;
+
+    if (!starts_with(*at, "proto[")) {
+        return true;
+    }
+    name = *at + strlen("proto[");
+    end = strchr(name, ']');
+    if (end == NULL || end[1] != ':') {
+        log_print(0, "Invalid protocol spec: \"%s\"\n", name - 1);
+        return false;
+    }
+    n = (size_t)(end - name);
+    if (n <= strlen(ascii) && strncmp(name, ascii, n) == 0) {
+        *protocol = CONN_ASCII;
+    } else if (n <= strlen(negotiating) && strncmp(name, negotiating, n) == 0) {
+        *protocol = CONN_AUTO;
+    }
+    *at = end + 2;
+    return true;
+}
+
+/* "tag[NAME]:" or "tag_NAME_:": checked, of no use here. */
+static bool parse_tag(char **at)
+{
+    char *name;
+    char *end;
+
+    if (!starts_with(*at, "tag[") && !starts_with(*at, "tag_")) {
+        return true;
+    }
+    name = *at + strlen("tag[");
+    end = strchr(name, name[-1] == '[' ? ']' : '_');
+    if (end == NULL || end[1] != ':') {
+        log_print(0, "Invalid tag in socket config: \"%s\"\n", *at);
+        return false;
+    }
+    if (end == name || end - name > 8) {
+        log_print(0,
+                  "Listener tags must be between 1 and 8 characters: "
+                  "\"%.*s\"\n",
+                  (int)(end - name), name);
+        return false;
+    }
+    *at = end + 2;
+    return true;
+}
+
+/* Splits "host:port" or "[v6]:port"; *port receives the text after the colon
+ * or NULL. */
+static bool parse_host(char *at, const char **host, const char **port)
+{
+    char *colon = strchr(at, ':');
+    char *end;
+
+    *host = at;
+    *port = NULL;
+    if (at[0] == '[') {
+        end = strchr(at, ']');
+        if (end == NULL) {
+            log_print(0, "Invalid IPV6 address: \"%s\"", at);
+            return false;
+        }
+        *end = '\0';
+        *host = at + 1;
+        *port = end[1] == ':' ? end + 2 : NULL;
+    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+        *colon = '\0';
+        *port = colon + 1;
+    }
+    return true;
+}
+
+/* Parses one element in place. */
+static bool parse_element(char *text, struct element *e)
+{
+    const char *port;
+    char *at = text;
+    char *end;
+    long number;
+
+    e->port = settings.port;
+    e->protocol = settings.binding_protocol == 1 ? CONN_ASCII : CONN_AUTO;
+    if (!parse_tls(&at) || !parse_protocol(&at, &e->protocol) ||
+        !parse_tag(&at) || !parse_host(at, &e->host, &port)) {
+        return false;
+    }
+    if (port != NULL) {
+        number = strtol(port, &end, 10);
+        if (end == port || *end != '\0') {
+            log_print(0, "Invalid port number: \"%s\"\n", port);
+            return false;
+        }
+        /* No range check: the port wraps, as in stock. */
+        e->port = (int)(number & 0xffff);
+    }
+    if (strcmp(e->host, "*") == 0) {
+        e->host = NULL;
+    }
+    return true;
+}
+
+/* Binds every element of the list: as bind_element. */
+static int bind_list(const char *text)
+{
+    char *copy = strdup(text);
+    char *rest = NULL;
+    int result = 0;
+
+    if (copy == NULL) {
+        return -ENOMEM;
+    }
+    for (char *token = strtok_r(copy, ";,", &rest);
+         token != NULL && result == 0; token = strtok_r(NULL, ";,", &rest)) {
+        struct element e;
+
+        result = parse_element(token, &e) ? bind_element(&e) : 1;
+    }
+    free(copy);
+    return result;
+}
+
+static bool bind_tcp(char message[LISTEN_MESSAGE])
+{
+    const struct element every = {
+        .port = settings.port,
+        .protocol = settings.binding_protocol == 1 ? CONN_ASCII : CONN_AUTO};
+    int error;
+
+    if (settings.port == 0) {
+        return true;
+    }
+    error = settings.inter == NULL ? bind_element(&every)
+                                   : bind_list(settings.inter);
+    if (error == 0) {
+        return true;
+    }
+    /* 1 stands for no errno at all, which reads "Success". */
+    error = error == 1 ? 0 : -error;
+    if (settings.inter == NULL) {
+        (void)snprintf(message, LISTEN_MESSAGE,
+                       "failed to listen on TCP port %d: %s", settings.port,
+                       strerror(error));
+    } else {
+        (void)snprintf(message, LISTEN_MESSAGE,
+                       "failed to listen on one of interface(s) %s: %s",
+                       settings.inter, strerror(error));
+    }
+    return false;
+}
+
+/* ---- unix socket --------------------------------------------------- */
+
+/* A socket file that an earlier process left is removed; nothing else is. */
+static int bind_path(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct stat st;
+    mode_t before;
+    int fd;
+
+    if (strlen(path) >= sizeof(addr.sun_path)) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(addr.sun_path, path, strlen(path));
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        (void)unlink(path);
+    }
+    before = umask((mode_t) ~((unsigned)settings.access & 0777U));
+    fd = bound_socket(AF_UNIX, (const struct sockaddr *)&addr, sizeof(addr));
+    (void)umask(before);
+    return fd;
+}
+
+static bool bind_unix(char message[LISTEN_MESSAGE])
+{
+    int fd = bind_path(settings.socketpath);
+
+    if (fd >= 0) {
+        fd = add_listener(fd, CONN_UNIX,
+                          settings.binding_protocol == 1 ? CONN_ASCII
+                                                         : CONN_AUTO);
+    } else {
+        log_print(0, "bind(): %s\n", strerror(-fd));
+    }
+    if (fd == 0) {
+        return true;
+    }
+    (void)snprintf(message, LISTEN_MESSAGE,
+                   "failed to listen on UNIX socket: %s: %s",
+                   settings.socketpath, strerror(-fd));
+    return false;
+}
+
+bool listen_bind(char message[LISTEN_MESSAGE])
+{
+    counters = counters_new();
+    if (counters == NULL) {
+        (void)snprintf(message, LISTEN_MESSAGE, "failed to listen: %s",
+                       strerror(ENOMEM));
+        return false;
+    }
+    return settings.socketpath != NULL ? bind_unix(message) : bind_tcp(message);
+}
+
+/* ---- opening ------------------------------------------------------- */
+
+static uint16_t bound_port(int fd, int *family)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof(addr);
+
+    (void)getsockname(fd, (struct sockaddr *)&addr, &len);
+    *family = addr.ss_family;
+    if (addr.ss_family == AF_INET6) {
+        return ntohs(((const struct sockaddr_in6 *)&addr)->sin6_port);
+    }
+    return ntohs(((const struct sockaddr_in *)&addr)->sin_port);
+}
+
+static void write_ports(FILE *file)
+{
+    const struct listener *l;
+
+    STAILQ_FOREACH (l, &listeners, link) {
+        int family;
+        uint16_t port = bound_port(l->fd, &family);
+
+        (void)fprintf(file, "TCP INET%s: %u\n", family == AF_INET6 ? "6" : "",
+                      (unsigned)port);
+    }
+}
+
+/* For whoever asked for a port chosen by the kernel. */
+static void publish_ports(void)
+{
+    const char *name = getenv("MEMCACHED_PORT_FILENAME");
+    char temporary[4096];
+    FILE *file;
+
+    if (name == NULL || settings.socketpath != NULL ||
+        (size_t)snprintf(temporary, sizeof(temporary), "%s.lck", name) >=
+            sizeof(temporary)) {
+        return;
+    }
+    file = fopen(temporary, "a");
+    if (file == NULL) {
+        log_print(0, "Failed to open \"%s\": %s\n", temporary, strerror(errno));
+        return;
+    }
+    write_ports(file);
+    if (fclose(file) != 0 || rename(temporary, name) != 0) {
+        log_print(0, "Failed to write \"%s\": %s\n", name, strerror(errno));
+    }
+}
+
+static bool listener_open(struct listener *l, struct event_base *base)
+{
+    if (listen(l->fd, settings.backlog) != 0) {
+        log_print(0, "listen(): %s\n", strerror(errno));
+        return false;
+    }
+    log_print(2, "<%d server listening (%s)\n", l->fd,
+              l->protocol == CONN_ASCII ? "ascii" : "auto-negotiate");
+    COUNT(counters, total_connections);
+    return event_assign(&l->event, base, l->fd, EV_READ | EV_PERSIST,
+                        on_acceptable, l) == 0 &&
+           event_add(&l->event, NULL) == 0;
+}
+
+bool listen_open(struct event_base *base, char message[LISTEN_MESSAGE])
+{
+    struct listener *l;
+
+    if (event_assign(&resume, base, -1, EV_PERSIST, on_resume, NULL) != 0) {
+        (void)snprintf(message, LISTEN_MESSAGE, "failed to prepare a timer");
+        return false;
+    }
+    STAILQ_FOREACH (l, &listeners, link) {
+        if (!listener_open(l, base)) {
+            int error = errno;
+
+            (void)snprintf(message, LISTEN_MESSAGE, "failed to listen: %s",
+                           strerror(error));
+            return false;
+        }
+    }
+    atomic_store_explicit(&accepting, true, memory_order_relaxed);
+    publish_ports();
+    return true;
+}
+
+void listen_close(void)
+{
+    struct listener *l;
+
+    if (event_initialized(&resume)) {
+        (void)event_del(&resume);
+    }
+    atomic_store_explicit(&accepting, false, memory_order_relaxed);
+    lock_take(&listeners_lock, LOCK_QUEUE);
+    while ((l = STAILQ_FIRST(&listeners)) != NULL) {
+        STAILQ_REMOVE_HEAD(&listeners, link);
+        if (event_initialized(&l->event)) {
+            (void)event_del(&l->event);
+        }
+        (void)close(l->fd);
+        free(l);
+        atomic_fetch_sub_explicit(&listener_count, 1, memory_order_relaxed);
+    }
+    lock_drop(&listeners_lock, LOCK_QUEUE);
+}
+
+/* ---- what commands ask --------------------------------------------- */
+
+static bool is_accepting(void)
+{
+    return atomic_load_explicit(&accepting, memory_order_relaxed);
+}
+
+static uint64_t gauge(enum command_gauge which)
+{
+    uint64_t buffers = (uint64_t)settings.num_threads * CONN_SLOTS;
+    size_t open = threads_open_count() +
+                  atomic_load_explicit(&listener_count, memory_order_relaxed);
+
+    switch (which) {
+    case GAUGE_CURR_CONNECTIONS:
+        /* One listener is discounted, as in stock. */
+        return open > 0 ? open - 1 : 0;
+    case GAUGE_CONNECTION_STRUCTURES:
+        return threads_structures() +
+               atomic_load_explicit(&listener_count, memory_order_relaxed);
+    case GAUGE_READ_BUF_COUNT:
+        return buffers;
+    case GAUGE_READ_BUF_BYTES:
+    case GAUGE_READ_BUF_FREE:
+        return buffers * SLOT_BYTES;
+    }
+    return 0;
+}
+
+static size_t view_listeners(struct conn_view *views, size_t room)
+{
+    const struct listener *l;
+    size_t n = 0;
+
+    lock_take(&listeners_lock, LOCK_QUEUE);
+    STAILQ_FOREACH (l, &listeners, link) {
+        socklen_t len = sizeof(views->local);
+
+        if (n == room) {
+            break;
+        }
+        views[n] =
+            (struct conn_view){.fd = l->fd,
+                               .state = CONN_LISTENING,
+                               .idle_seconds = clock_seconds() - l->since};
+        (void)getsockname(l->fd, (struct sockaddr *)&views[n].local, &len);
+        n++;
+    }
+    lock_drop(&listeners_lock, LOCK_QUEUE);
+    return n;
+}
+
+static int by_fd(const void *a, const void *b)
+{
+    const struct conn_view *left = a;
+    const struct conn_view *right = b;
+
+    return (left->fd > right->fd) - (left->fd < right->fd);
+}
+
+#define ADDRESS_MAX 160
+
+static void format_address(char text[ADDRESS_MAX],
+                           const struct sockaddr_storage *addr, bool peer)
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+
+    if (addr->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+
+        (void)inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip));
+        (void)snprintf(text, ADDRESS_MAX, "tcp:%s:%u", ip,
+                       (unsigned)ntohs(in->sin_port));
+    } else if (addr->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
+        (void)snprintf(text, ADDRESS_MAX, "tcp6:[%s]:%u", ip,
+                       (unsigned)ntohs(in6->sin6_port));
+    } else if (addr->ss_family == AF_UNIX && !peer) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)addr;
+
+        (void)snprintf(text, ADDRESS_MAX, "unix:%.*s",
+                       (int)sizeof(un->sun_path), un->sun_path);
+    } else {
+        (void)snprintf(text, ADDRESS_MAX, "?:<AF 0>");
+    }
+}
+
+typedef void row_function(void *ctx, const char *name, const char *value);
+
+static void rows_of(const struct conn_view *view, row_function *row, void *ctx)
+{
+    char name[64];
+    char value[ADDRESS_MAX];
+    bool client = view->state != CONN_LISTENING;
+
+    (void)snprintf(name, sizeof(name), "%d:addr", view->fd);
+    format_address(value, client ? &view->peer : &view->local, client);
+    row(ctx, name, value);
+    if (client) {
+        (void)snprintf(name, sizeof(name), "%d:listen_addr", view->fd);
+        format_address(value, &view->local, false);
+        row(ctx, name, value);
+    }
+    (void)snprintf(name, sizeof(name), "%d:state", view->fd);
+    row(ctx, name, conn_state_name(view->state));
+    (void)snprintf(name, sizeof(name), "%d:secs_since_last_cmd", view->fd);
+    (void)snprintf(value, sizeof(value), "%u", view->idle_seconds);
+    row(ctx, name, value);
+}
+
+static void stats_conns(row_function *row, void *ctx)
+{
+    /* Room for some that come meanwhile; more of them are left out. */
+    size_t room = threads_open_count() +
+                  atomic_load_explicit(&listener_count, memory_order_relaxed) +
+                  16;
+    struct conn_view *views = malloc(room * sizeof(*views));
+    size_t n;
+
+    if (views == NULL) {
+        return;
+    }
+    n = view_listeners(views, room);
+    n += threads_view(views + n, room - n);
+    qsort(views, n, sizeof(*views), by_fd);
+    for (size_t i = 0; i < n; i++) {
+        rows_of(&views[i], row, ctx);
+    }
+    free(views);
+}
+
+void listen_host(struct command_host *host)
+{
+    host->stats_conns = stats_conns;
+    host->accepting = is_accepting;
+    host->gauge = gauge;
+}
