@@ -81,6 +81,7 @@ sub run_binary
 {
     my (@args) = @_;
     my $base = scratch() . "/run$$";
+    unlink "$base.out", "$base.err";
     my $pid  = _fork_exec("$base.out", "$base.err", [binary(), @args]);
     my $exit = _reap($pid, 20);
     if (!defined $exit) {
