@@ -68,7 +68,7 @@ struct row {
         .name = (n), .kind = (what), __VA_ARGS__                               \
     }
 
-#define IDLE_MOVER "memory moves between classes by itself"
+#define IDLE_MOVER "pages stay with the class that took them"
 #define IDLE_CRAWLER                                                           \
     "nothing crawls: what expired goes first when room is needed"
 #define IDLE_QUEUES "eviction follows S3-FIFO, see hot_lru_pct"
