@@ -56,9 +56,9 @@ my $long = 'k' x 251;
 $c->says("incr $long 1\r\n", "$line\r\n", 'key too long');
 
 is $c->set('e', '1', 0, 100), 'STORED', 'cas moves with each change';
-my $cas = ($c->get('e'))[2];
+my $cas = ($c->gets('e'))[2];
 $c->says("incr e 1\r\n", "2\r\n");
-isnt(($c->get('e'))[2], $cas, 'cas changed');
+isnt(($c->gets('e'))[2], $cas, 'cas changed');
 is $c->set('big', '1' . (' ' x 900_000)), 'STORED', 'a value in chunks';
 $c->says("incr big 1\r\n", "$text\r\n", 'counts as no number');
 

@@ -16,16 +16,16 @@ my $line = 'CLIENT_ERROR bad command line format';
 
 $c->says("cas a 0 0 1 1\r\nx\r\n", "NOT_FOUND\r\n", 'absent');
 is $c->set('a', 'one'), 'STORED';
-my $cas = ($c->get('a'))[2];
+my $cas = ($c->gets('a'))[2];
 like $cas, qr/\A[1-9]\d*\z/, 'a cas id';
 ok $cas < 2**63, 'below 2^63';
 $c->says("cas a 0 0 3 0\r\ntwo\r\n", "EXISTS\r\n", 'cas 0 never matches');
 my $other = $cas + 1;
 $c->says("cas a 0 0 3 $other\r\ntwo\r\n", "EXISTS\r\n", 'another cas');
 is $c->get('a'), 'one', 'the value stays';
-is(($c->get('a'))[2], $cas, 'so does its cas');
+is(($c->gets('a'))[2], $cas, 'so does its cas');
 $c->says("cas a 9 0 3 $cas\r\ntwo\r\n", "STORED\r\n", 'the right cas');
-my @now = $c->get('a');
+my @now = $c->gets('a');
 is "@now[0, 1]", 'two 9', 'value and flags changed';
 isnt $now[2], $cas, 'cas changed';
 $c->says("cas a 0 0 5 $cas\r\nthree\r\n", "EXISTS\r\n", 'the old cas');
@@ -33,14 +33,14 @@ $c->says("cas a 0 0 5 $now[2] noreply\r\nthree\r\n", '', 'quietly');
 is $c->get('a'), 'three', 'done';
 
 for my $verb (qw(set replace append prepend)) {
-    my $old = ($c->get('a'))[2];
+    my $old = ($c->gets('a'))[2];
     $c->says("$verb a 0 0 1\r\n1\r\n", "STORED\r\n");
-    isnt(($c->get('a'))[2], $old, "$verb changes the cas");
+    isnt(($c->gets('a'))[2], $old, "$verb changes the cas");
 }
-my $old = ($c->get('a'))[2];
+my $old = ($c->gets('a'))[2];
 $c->says("add a 0 0 1\r\n1\r\n", "NOT_STORED\r\n");
 $c->says("touch a 100\r\n",      "TOUCHED\r\n");
-is(($c->get('a'))[2], $old, 'a failed add and a lengthening touch do not');
+is(($c->gets('a'))[2], $old, 'a failed add and a lengthening touch do not');
 
 for my $unique ('x', '-1', '18446744073709551616', '1x') {
     $c->says("cas a 0 0 1 $unique\r\nv\r\n", "$line\r\n", "unique $unique");

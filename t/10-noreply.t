@@ -24,7 +24,7 @@ $c->send("append b 0 0 1 noreply\r\n5\r\nprepend b 0 0 1 noreply\r\n3\r\n");
 $c->says("get b\r\n", "VALUE b 0 3\r\n345\r\nEND\r\n", 'append, prepend');
 $c->send("incr b 1 noreply\r\nincr b 1 noreply\r\ndecr b 1 noreply\r\n");
 $c->says("get b\r\n", "VALUE b 0 3\r\n346\r\nEND\r\n", 'incr, decr');
-my $cas = ($c->get('b'))[2];
+my $cas = ($c->gets('b'))[2];
 $c->send("cas b 7 0 1 $cas noreply\r\n9\r\ncas b 0 0 1 1 noreply\r\n8\r\n");
 $c->says("get b\r\n", "VALUE b 7 1\r\n9\r\nEND\r\n", 'cas');
 $c->send("touch a -1 noreply\r\ntouch z 1 noreply\r\n");

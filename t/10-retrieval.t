@@ -31,7 +31,7 @@ $c->says("get \ta\r\n", "VALUE \ta 0 3\r\ntab\r\nEND\r\n");
 
 my @cas;
 for my $key (qw(a b a)) {
-    push @cas, ($c->get($key))[2];
+    push @cas, ($c->gets($key))[2];
 }
 is $cas[0], $cas[2], 'cas stays when nothing changes';
 isnt $cas[0], $cas[1], 'cas differs from key to key';

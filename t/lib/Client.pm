@@ -179,8 +179,15 @@ sub set
         $exptime // 0, length $value, $value);
 }
 
-# The value of $key, undef on a miss; in a list (value, flags, cas).
+# The value of $key, undef on a miss.
 sub get
+{
+    my ($self, $key) = @_;
+    return ($self->gets($key))[0];
+}
+
+# (value, flags, cas), nothing on a miss.
+sub gets
 {
     my ($self, $key) = @_;
     my $head = $self->ask("gets $key") // die "no answer to gets $key";
@@ -190,7 +197,7 @@ sub get
     my $value = $self->read($len);
     my $tail  = $self->read(7);
     die "bad end of value: $tail" if $tail ne "\r\nEND\r\n";
-    return wantarray ? ($value, $flags, $cas) : $value;
+    return ($value, $flags, $cas);
 }
 
 # One test: $request is answered by exactly $expect, in any pieces.
