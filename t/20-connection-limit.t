@@ -65,6 +65,7 @@ ok(
     'each who waited is served once others leave'
 );
 is scalar(grep { $_->{got} !~ /\AVERSION / } @all), 0, 'and properly';
+$_->close for grep { !$_->{closed} } @all;
 cmp_ok $wait->stats->{listen_disabled_num}, '>', 0, 'listen_disabled_num';
 is $wait->stats->{accepting_conns}, 1, 'accepting again';
 done_testing;
