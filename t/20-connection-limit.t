@@ -41,15 +41,18 @@ ok((wait_for {
 } 10), 'a place that is left is free again');
 
 my $wait = start_memcached('-c', 60, '-t', 2, '-o', 'no_maxconns_fast');
-my @all  = map { $wait->client } 1 .. 80;
-$_->send("version\r\n") for @all;
+my @all = map { $wait->client(nowait => 1) } 1 .. 80;
 
-# Those who have an answer by now, and those who wait.
+# Those who have an answer by now; asks for those whose connection is made.
 sub answered
 {
     my $sel = IO::Select->new(map { $_->sock } grep { !$_->{got} } @all);
+    my %made  = map { $_ => 1 } $sel->can_write(0);
     my %ready = map { $_ => 1 } $sel->can_read(0);
-    $_->{got} = $_->line for grep { $ready{$_->sock} } @all;
+    for my $c (@all) {
+        $c->{asked} ||= $c->send("version\r\n") if $made{$c->sock};
+        $c->{got} = $c->line if $c->{asked} && $ready{$c->sock};
+    }
     return grep { $_->{got} } @all;
 }
 wait_for { answered() > 15 } 10;

@@ -16,7 +16,8 @@ use Time::HiRes qw(time);
 my $CHUNK = 262_144;
 
 # Connects to port => N (host => 127.0.0.1) or path => P. Options: timeout
-# (seconds for each wait), rcvbuf. Returns undef, with $! set, when refused.
+# (seconds for each wait), rcvbuf, nowait (do not wait for the connection to be
+# made: the first send does). Returns undef, with $! set, when refused.
 sub new
 {
     my ($class, %opt) = @_;
@@ -28,6 +29,7 @@ sub new
             PeerHost => $opt{host} // '127.0.0.1',
             PeerPort => $opt{port},
             Type     => Socket::SOCK_STREAM(),
+            Blocking => !$opt{nowait},
             ($opt{rcvbuf}
                 ? (Sockopts => [[SOL_SOCKET, SO_RCVBUF, $opt{rcvbuf}]])
                 : ()),
