@@ -1,0 +1,399 @@
+/* Unit tests of the store's side of replication: versions, floors, barriers. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "store.h"
+
+#define START_MS UINT64_C(1800000000000)
+#define V(n)     (version_at_ms(START_MS) + ((uint64_t)(n) << 8))
+
+/* What the observer saw. */
+static struct store_change seen[64];
+static int seen_n;
+static int removed_n;
+static uint64_t floor_version;
+
+static uint64_t on_change(void *ctx, const struct store_change *change)
+{
+    (void)ctx;
+    seen[seen_n % 64] = *change;
+    seen_n++;
+    if (change->version != 0) {
+        version_observe(change->version);
+        return change->version;
+    }
+    return version_next();
+}
+
+static void on_removed(void *ctx, const char *key, size_t nkey,
+                       uint64_t version)
+{
+    (void)ctx;
+    ck_assert_ptr_nonnull(key);
+    ck_assert_uint_gt(nkey, 0);
+    ck_assert_uint_gt(version, 0);
+    removed_n++;
+}
+
+static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
+{
+    (void)ctx;
+    (void)key;
+    (void)nkey;
+    return floor_version;
+}
+
+static bool on_raise(void *ctx, const char *key, size_t nkey, uint64_t version)
+{
+    (void)ctx;
+    (void)key;
+    (void)nkey;
+    floor_version = version;
+    return true;
+}
+
+static const struct store_observer observer = {.change = on_change,
+                                               .removed = on_removed,
+                                               .floor = on_floor,
+                                               .raise_floor = on_raise};
+
+static void setup(void)
+{
+    struct store_config config = store_config_default();
+
+    hash_init();
+    clock_freeze(START_MS);
+    version_init(VERSION_HYBRID, 1);
+    seen_n = removed_n = 0;
+    floor_version = 0;
+    ck_assert(store_init(&config));
+    store_observe(&observer);
+}
+
+static struct store_key key_of(const char *name)
+{
+    return store_key(name, strlen(name));
+}
+
+static enum store_applied apply(const char *name, const char *value,
+                                uint64_t version)
+{
+    struct store_key key = key_of(name);
+    struct store_incoming in = {
+        .attrs = {.flags = 9}, .version = version, .source = 2};
+
+    return store_apply(&key, &in, value, strlen(value));
+}
+
+static void put(const char *name, const char *value)
+{
+    struct store_key key = key_of(name);
+    struct store_attrs attrs = {0};
+
+    ck_assert_int_eq(
+        store_set(&key, &attrs, STORE_SET, value, strlen(value), NULL),
+        STORE_OK);
+}
+
+static bool holds(const char *name, const char *value)
+{
+    struct store_key key = key_of(name);
+    struct item *it = store_hold(&key, NULL);
+    bool same;
+
+    if (it == NULL) {
+        return value == NULL;
+    }
+    same = value != NULL && item_value_equals(it, value, strlen(value));
+    store_release(it);
+    return same;
+}
+
+static uint64_t cas_of(const char *name)
+{
+    struct store_key key = key_of(name);
+    struct item *it = store_hold(&key, NULL);
+    uint64_t cas;
+
+    ck_assert_ptr_nonnull(it);
+    cas = item_cas(it);
+    store_release(it);
+    return cas;
+}
+
+START_TEST(the_newer_version_wins_whatever_the_order)
+{
+    ck_assert_int_eq(apply("k", "new", V(5)), STORE_APPLIED);
+    ck_assert_int_eq(apply("k", "old", V(4)), STORE_STALE);
+    ck_assert(holds("k", "new"));
+    ck_assert_int_eq(apply("k", "newer", V(6)), STORE_APPLIED);
+    ck_assert(holds("k", "newer"));
+    ck_assert_uint_eq(cas_of("k"), V(6));
+}
+END_TEST
+
+START_TEST(equal_versions_decide_by_state)
+{
+    ck_assert_int_eq(apply("k", "bbb", V(5)), STORE_APPLIED);
+    ck_assert_int_eq(apply("k", "bbb", V(5)), STORE_APPLIED_SAME);
+    ck_assert_int_eq(apply("k", "aaa", V(5)), STORE_STALE);
+    ck_assert_int_eq(apply("k", "ccc", V(5)), STORE_APPLIED);
+    ck_assert_int_eq(apply("k", "z", V(5)), STORE_STALE);
+    ck_assert(holds("k", "ccc"));
+}
+END_TEST
+
+START_TEST(a_local_write_beats_everything_received)
+{
+    ck_assert_int_eq(apply("k", "theirs", V(1000000)), STORE_APPLIED);
+    put("k", "ours");
+    ck_assert_uint_gt(cas_of("k"), V(1000000));
+    ck_assert_int_eq(apply("k", "late", V(999999)), STORE_STALE);
+    ck_assert(holds("k", "ours"));
+}
+END_TEST
+
+START_TEST(floors_refuse_older_states)
+{
+    struct store_key key = key_of("k");
+
+    floor_version = V(5);
+    ck_assert_int_eq(apply("k", "old", V(4)), STORE_STALE);
+    ck_assert_int_eq(apply("k", "same", V(5)), STORE_APPLIED);
+    ck_assert_int_eq(store_apply_floor(&key, V(5), 2), STORE_STALE);
+    ck_assert_int_eq(store_apply_floor(&key, V(6), 2), STORE_APPLIED);
+    ck_assert(holds("k", NULL));
+}
+END_TEST
+
+START_TEST(a_barrier_kills_older_and_spares_newer)
+{
+    ck_assert_int_eq(apply("old", "v", V(1)), STORE_APPLIED);
+    ck_assert_int_eq(apply("new", "v", V(9)), STORE_APPLIED);
+    ck_assert(store_apply_barrier(V(5), 2));
+    ck_assert(!store_apply_barrier(V(5), 2));
+    ck_assert(!store_apply_barrier(V(3), 2));
+    ck_assert(holds("old", NULL));
+    ck_assert(holds("new", "v"));
+    ck_assert_int_eq(apply("late", "v", V(4)), STORE_STALE);
+    ck_assert_uint_eq(store_barrier(), V(5));
+}
+END_TEST
+
+START_TEST(a_delayed_flush_spares_what_comes_at_its_second)
+{
+    uint64_t version;
+    uint32_t at;
+
+    put("k", "v");
+    store_apply_flush_at(V(100), clock_seconds() + 5, 2);
+    ck_assert(store_flush_pending(&version, &at));
+    ck_assert_uint_eq(version, V(100));
+    clock_freeze(START_MS + 4999);
+    put("just_before", "v");
+    clock_freeze(START_MS + 5000);
+    put("just_after", "v");
+    store_tick();
+    ck_assert(holds("k", NULL));
+    ck_assert(holds("just_before", NULL));
+    ck_assert(holds("just_after", "v"));
+}
+END_TEST
+
+START_TEST(every_change_is_seen_once_with_its_source)
+{
+    struct store_key key = key_of("k");
+
+    put("k", "v");
+    ck_assert_int_eq(apply("k", "w", V(1000)), STORE_APPLIED);
+    ck_assert_int_eq(store_delete(&key, 0), STORE_OK);
+    ck_assert_int_eq(store_delete(&key, 0), STORE_NOT_FOUND);
+    store_flush(0);
+    ck_assert_int_eq(seen_n, 5);
+    ck_assert_int_eq(seen[0].op, STORE_OP_ITEM);
+    ck_assert_uint_eq(seen[0].source, 0);
+    ck_assert_int_eq(seen[1].op, STORE_OP_ITEM);
+    ck_assert_uint_eq(seen[1].source, 2);
+    ck_assert_uint_eq(seen[1].version, V(1000));
+    ck_assert_int_eq(seen[2].op, STORE_OP_DELETE);
+    ck_assert_int_eq(seen[3].op, STORE_OP_DELETE);
+    ck_assert_int_eq(seen[4].op, STORE_OP_FLUSH);
+}
+END_TEST
+
+START_TEST(stale_states_are_not_recorded)
+{
+    ck_assert_int_eq(apply("k", "v", V(5)), STORE_APPLIED);
+    seen_n = 0;
+    ck_assert_int_eq(apply("k", "u", V(4)), STORE_STALE);
+    ck_assert_int_eq(apply("k", "v", V(5)), STORE_APPLIED_SAME);
+    ck_assert_int_eq(seen_n, 0);
+}
+END_TEST
+
+static void touch(const char *name, uint32_t exptime)
+{
+    struct store_key key = key_of(name);
+    struct item *it = store_touch_hold(&key, exptime, NULL);
+
+    ck_assert_ptr_nonnull(it);
+    ck_assert_uint_eq(it->exptime, exptime);
+    store_release(it);
+}
+
+START_TEST(a_longer_touch_keeps_version_and_cas)
+{
+    uint64_t cas;
+
+    put("k", "v");
+    touch("k", clock_seconds() + 100);
+    cas = cas_of("k");
+    seen_n = 0;
+    touch("k", clock_seconds() + 200);
+    ck_assert_int_eq(seen_n, 1);
+    ck_assert_int_eq(seen[0].op, STORE_OP_TOUCH);
+    ck_assert_uint_eq(cas_of("k"), cas);
+    touch("k", clock_seconds() + 200);
+    ck_assert_int_eq(seen_n, 1);
+}
+END_TEST
+
+START_TEST(a_shorter_touch_draws_a_version_and_keeps_the_cas)
+{
+    /* Lengths around the class limits: with and without room for a cas. */
+    char value[120];
+
+    for (size_t n = 0; n < sizeof(value); n++) {
+        struct store_key key = key_of("k");
+        struct store_attrs attrs = {.flags = (uint32_t)n};
+        struct item *it;
+        uint64_t cas;
+
+        memset(value, 'a' + (int)(n % 26), sizeof(value));
+        ck_assert_int_eq(store_set(&key, &attrs, STORE_SET, value, n, &cas),
+                         STORE_OK);
+        touch("k", clock_seconds() + 50);
+        it = store_hold(&key, NULL);
+        ck_assert_ptr_nonnull(it);
+        ck_assert_uint_gt(it->version, cas);
+        ck_assert_uint_eq(item_cas(it), cas);
+        ck_assert_uint_eq(item_flags(it), n);
+        ck_assert(item_value_equals(it, value, n));
+        store_release(it);
+    }
+}
+END_TEST
+
+START_TEST(an_equal_state_takes_the_later_expiry)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = {.version = V(5), .source = 2};
+    struct item *it;
+
+    in.attrs.exptime = clock_seconds() + 100;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    in.attrs.exptime = clock_seconds() + 102;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_SAME);
+    it = store_hold(&key, NULL);
+    ck_assert_uint_eq(it->exptime, clock_seconds() + 100);
+    store_release(it);
+    in.attrs.exptime = clock_seconds() + 200;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_SAME);
+    it = store_hold(&key, NULL);
+    ck_assert_uint_eq(it->exptime, clock_seconds() + 200);
+    store_release(it);
+}
+END_TEST
+
+START_TEST(what_cannot_be_stored_becomes_a_floor)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = {.version = V(5), .source = 2};
+    char *value = calloc(1, 2 * MIB);
+
+    ck_assert_ptr_nonnull(value);
+    put("other", "v");
+    ck_assert_int_eq(apply("k", "small", V(4)), STORE_APPLIED);
+    ck_assert_int_eq(store_apply(&key, &in, value, 2 * MIB), STORE_UNSTORABLE);
+    ck_assert(holds("k", NULL));
+    ck_assert_int_eq(seen[seen_n - 1].op, STORE_OP_DELETE);
+    ck_assert_uint_eq(seen[seen_n - 1].version, V(5));
+    free(value);
+}
+END_TEST
+
+START_TEST(a_legacy_value_wins_unless_it_is_ours_come_back)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = {.source = 2, .local = true};
+    uint64_t cas;
+
+    put("k", "v");
+    cas = cas_of("k");
+    in.version = (uint32_t)cas;
+    in.attrs.exptime = clock_seconds() + 77;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_SAME);
+    ck_assert_uint_eq(cas_of("k"), cas);
+    in.version = 3;
+    ck_assert_int_eq(store_apply(&key, &in, "w", 1), STORE_APPLIED);
+    ck_assert(holds("k", "w"));
+    ck_assert_uint_gt(cas_of("k"), cas);
+}
+END_TEST
+
+START_TEST(a_visible_cas_travels_beside_the_version)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = {.version = V(5), .cas = 4711, .source = 2};
+
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    ck_assert_uint_eq(cas_of("k"), 4711);
+    in.version = V(6);
+    in.cas = 0;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    ck_assert_uint_eq(cas_of("k"), V(6));
+}
+END_TEST
+
+START_TEST(expiry_is_told_as_a_removal)
+{
+    put("k", "v");
+    touch("k", clock_seconds() + 5);
+    clock_freeze(START_MS + 6000);
+    ck_assert(holds("k", NULL));
+    ck_assert_int_eq(removed_n, 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("store_apply");
+    TCase *t = tcase_create("apply");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(t, setup, store_fini);
+    suite_add_tcase(s, t);
+    tcase_add_test(t, the_newer_version_wins_whatever_the_order);
+    tcase_add_test(t, equal_versions_decide_by_state);
+    tcase_add_test(t, a_local_write_beats_everything_received);
+    tcase_add_test(t, floors_refuse_older_states);
+    tcase_add_test(t, a_barrier_kills_older_and_spares_newer);
+    tcase_add_test(t, a_delayed_flush_spares_what_comes_at_its_second);
+    tcase_add_test(t, every_change_is_seen_once_with_its_source);
+    tcase_add_test(t, stale_states_are_not_recorded);
+    tcase_add_test(t, a_longer_touch_keeps_version_and_cas);
+    tcase_add_test(t, a_shorter_touch_draws_a_version_and_keeps_the_cas);
+    tcase_add_test(t, an_equal_state_takes_the_later_expiry);
+    tcase_add_test(t, what_cannot_be_stored_becomes_a_floor);
+    tcase_add_test(t, a_legacy_value_wins_unless_it_is_ours_come_back);
+    tcase_add_test(t, a_visible_cas_travels_beside_the_version);
+    tcase_add_test(t, expiry_is_told_as_a_removal);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
