@@ -88,8 +88,7 @@ enum rep_action_kind {
     REP_DO_CLOSE,     /* conn: at once, unread bytes too */
     REP_DO_HELLO,     /* conn: send ours */
     REP_DO_SLOT,      /* slot: draw versions in it from now on */
-    REP_DO_LINK,      /* conn, legacy: its lines are commands now */
-    REP_DO_FOLLOW,    /* conn: send the log, from its head */
+    REP_DO_LINK,      /* conn, legacy: obey its lines, send it the log */
     REP_DO_SCAN,      /* conn, version: send everything from it on */
     REP_DO_ANNOUNCE,  /* conn: say that the copy is complete */
     REP_DO_BEAT,      /* conn: let the peer hear us */

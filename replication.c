@@ -1,0 +1,864 @@
+#include "replication.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/product.h"
+#include "base/version.h"
+#include "repbind.h"
+#include "repdial.h"
+#include "replink.h"
+#include "settings.h"
+#include "store.h"
+
+#define LINKS     (REP_CORE_CONNS + 16) /* with those about to be freed */
+#define EVENTS    256                   /* waiting for rep/core */
+#define ACCEPTS   16                    /* a turn */
+#define LINGER_US 500    /* changes of this time travel together */
+#define DRAIN_US  2000   /* between two looks at a link that drains */
+#define PAUSE_US  100000 /* without descriptors, before the next accept */
+
+/* What replication_stats tells; copied once a turn. */
+struct view {
+    enum rep_link_status status;
+    struct replink_figures link;       /* of the link, or of the last one */
+    uint64_t past_sent, past_received; /* items, of ended links */
+    uint64_t past_bytes_out, past_bytes_in; /* bytes, of ended links */
+    uint64_t past_full, past_partial, past_copies, past_won;
+    char peer[REPLINK_NAME];
+    char error[96];
+};
+
+/* [r] replication thread only  [c] constant after set-up  [V] view_lock */
+static struct {
+    bool ready;                  /* [c] init was called */
+    bool running;                /* main thread: the thread exists */
+    pthread_t thread;            /* main thread */
+    uint64_t run;                /* [c] */
+    struct rep_floor *floors;    /* [c] */
+    struct rep_log *log;         /* [c] */
+    struct rep_core *core;       /* [r] */
+    struct event_base *base;     /* [r] */
+    struct replink_env env;      /* [c] */
+    void (*on_serve)(void *ctx); /* [c] */
+    void *on_serve_ctx;          /* [c] */
+    int wake;                    /* [c] eventfd: the log, or the end */
+    atomic_bool stop; /* [a] set by replication_stop, read after `wake` */
+
+    struct event *woken, *timer, *linger, *resume; /* [r] */
+    struct event *accepting[REPBIND_MAX];          /* [r] */
+    unsigned naccepting;                           /* [r] */
+    struct repbind bound;                          /* [r] once started */
+    struct repdial *dial;                          /* [r] NULL: no -x */
+    struct replink *links[LINKS];                  /* [r] */
+    uint32_t last_id;                              /* [r] */
+    struct rep_event events[EVENTS]; /* [r] ring: waiting for rep/core */
+    unsigned events_at, nevents;     /* [r] */
+    bool stepping;                   /* [r] inside perform */
+    bool stopping, ended;            /* [r] */
+    uint64_t unlinked_since;         /* [r] last version of the last link */
+    uint64_t read_before;            /* [r] sum of the positions, last turn */
+    uint64_t low_of_ended; /* [r] least of what ended links left unacked */
+    uint64_t low_run;      /* [r] run that low_now belongs to */
+    uint64_t low_now;      /* [r] */
+    struct view view;      /* [r] */
+
+    struct lock view_lock; /* QUEUE */
+    struct view published; /* [V] */
+} self = {.wake = -1, .low_of_ended = UINT64_MAX};
+
+static void post(void *ctx, const struct rep_event *event);
+
+static uint64_t now_ms(void)
+{
+    return clock_mono().ns / 1000000;
+}
+
+static void post_kind(enum rep_event_kind kind)
+{
+    struct rep_event ev = {.kind = kind};
+
+    post(NULL, &ev);
+}
+
+static void note_error(const char *why)
+{
+    (void)snprintf(self.view.error, sizeof(self.view.error), "%s", why);
+}
+
+/* ---- links ------------------------------------------------------------ */
+
+static struct replink *find_link(uint32_t id)
+{
+    for (unsigned i = 0; i < LINKS; i++) {
+        if (self.links[i] != NULL && replink_id(self.links[i]) == id) {
+            return self.links[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes `fd`; 0 when there is no room for it. */
+static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
+{
+    char name[REPDIAL_NAME];
+
+    repdial_format(addr, true, name);
+    for (unsigned i = 0; i < LINKS; i++) {
+        if (self.links[i] == NULL) {
+            self.links[i] =
+                replink_new(&self.env, fd, ++self.last_id, dialled, name);
+            return self.links[i] != NULL ? self.last_id : 0;
+        }
+    }
+    close(fd);
+    return 0;
+}
+
+static uint64_t address_id(const struct sockaddr *addr)
+{
+    char name[REPDIAL_NAME];
+
+    repdial_format(addr, false, name);
+    return hash_key_agreed(name, strlen(name));
+}
+
+/* What a link did stays in the figures after its end. */
+static void settle(const struct replink *link)
+{
+    struct replink_figures f;
+    struct view *v = &self.view;
+
+    replink_figures(link, &f);
+    v->past_sent += f.items_sent;
+    v->past_received += f.items_received;
+    v->past_bytes_out += f.bytes_sent;
+    v->past_bytes_in += f.bytes_received;
+    v->past_full += f.full_copies;
+    v->past_partial += f.partial_copies;
+    v->past_copies += f.received_copies;
+    v->past_won += f.conflicts_won;
+    if (f.error != NULL) {
+        note_error(f.error);
+    }
+    if (f.reader >= 0) {
+        self.unlinked_since = version_last();
+    }
+}
+
+static void reap_links(void)
+{
+    for (unsigned i = 0; i < LINKS; i++) {
+        if (self.links[i] != NULL && replink_is_closed(self.links[i])) {
+            settle(self.links[i]);
+            replink_free(self.links[i]);
+            self.links[i] = NULL;
+        }
+    }
+}
+
+/* ---- in: listeners, dials, timers --------------------------------------- */
+
+static bool is_trusted(const struct sockaddr *addr)
+{
+    return repbind_is_legacy(addr) ||
+           (self.dial != NULL && repdial_knows(self.dial, addr));
+}
+
+static void accepted(int fd, const struct sockaddr *addr)
+{
+    struct rep_event ev = {
+        .kind = REP_EV_ACCEPTED,
+        .conn = add_link(fd, false, addr),
+        .addr = address_id(addr),
+        .configured = self.dial != NULL && repdial_knows(self.dial, addr),
+        .trusted = is_trusted(addr),
+    };
+
+    if (ev.conn != 0) {
+        post(NULL, &ev);
+    }
+}
+
+static void watch_listeners(bool on)
+{
+    for (unsigned i = 0; i < self.naccepting; i++) {
+        if (on) {
+            (void)event_add(self.accepting[i], NULL);
+        } else {
+            (void)event_del(self.accepting[i]);
+        }
+    }
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+    (void)what;
+    (void)arg;
+    for (int i = 0; i < ACCEPTS; i++) {
+        struct sockaddr_storage ss;
+        socklen_t len = sizeof(ss);
+        int fd = accept4(listener, (struct sockaddr *)&ss, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            accepted(fd, (struct sockaddr *)&ss);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+                   errno == ENOBUFS) {
+            struct timeval pause = {.tv_usec = PAUSE_US};
+
+            watch_listeners(false); /* it would be ready all the time */
+            (void)event_add(self.resume, &pause);
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+    }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    watch_listeners(true);
+}
+
+static void accept_on_bound(void)
+{
+    while (self.naccepting < self.bound.n) {
+        struct event *ev = event_new(self.base, self.bound.fd[self.naccepting],
+                                     EV_READ | EV_PERSIST, on_accept, NULL);
+
+        if (ev == NULL || event_add(ev, NULL) != 0) {
+            if (ev != NULL) {
+                event_free(ev);
+            }
+            return; /* tried again at the next attempt to bind */
+        }
+        self.accepting[self.naccepting++] = ev;
+    }
+}
+
+/* A joiner on its peer's host finds the port taken until the peer is gone. */
+static void bind_again(void)
+{
+    char error[128];
+
+    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error))) {
+        accept_on_bound();
+    }
+}
+
+static void on_dial_connected(void *ctx, int fd, const struct sockaddr *addr,
+                              bool loud)
+{
+    struct rep_event ev = {
+        .kind = REP_EV_CONNECTED,
+        .conn = add_link(fd, true, addr),
+        .addr = address_id(addr),
+    };
+
+    (void)ctx;
+    (void)loud;
+    if (ev.conn == 0) {
+        ev.kind = REP_EV_DIAL_FAILED;
+        ev.cause = REP_SILENT;
+    }
+    post(NULL, &ev);
+}
+
+static void on_dial_failed(void *ctx, enum repdial_failure failure,
+                           const char *why)
+{
+    static const enum rep_cause causes[] = {
+        [REPDIAL_REFUSED] = REP_REFUSED,
+        [REPDIAL_SILENT] = REP_SILENT,
+        [REPDIAL_UNKNOWN] = REP_UNKNOWN_HOST,
+    };
+    struct rep_event ev = {.kind = REP_EV_DIAL_FAILED,
+                           .cause = causes[failure]};
+
+    (void)ctx;
+    if (why != NULL) {
+        note_error(why);
+    }
+    post(NULL, &ev);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    post_kind(REP_EV_TICK);
+}
+
+static void on_linger(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg; /* the turn that follows looks at the log */
+}
+
+static void on_woken(evutil_socket_t fd, short what, void *arg)
+{
+    eventfd_t count;
+
+    (void)what;
+    (void)arg;
+    (void)eventfd_read((int)fd, &count); /* only resets the count */
+    if (atomic_load_explicit(&self.stop, memory_order_acquire) &&
+        !self.stopping) {
+        self.stopping = true;
+        post_kind(REP_EV_STOP);
+    }
+}
+
+/* From a worker, under a stripe lock. */
+static void wake(void *ctx)
+{
+    (void)ctx;
+    (void)eventfd_write(self.wake, 1); /* fails only when full: awake */
+}
+
+/* ---- out: what rep/core decided --------------------------------------- */
+
+static void do_listening(void)
+{
+    bind_again();
+    if (self.bound.n == 0) {
+        return;
+    }
+    log_print(1, "replication: listen\n");
+    for (unsigned i = 0; i < self.bound.n; i++) {
+        log_print(2, "<%d server listening (replication)\n", self.bound.fd[i]);
+    }
+}
+
+static void do_print(const struct rep_action *a)
+{
+    static const char *const lines[] = {
+        [REP_LINE_ACCEPT] = "accept",
+        [REP_LINE_COPYING] = "marugoto copying",
+        [REP_LINE_START] = "start",
+        [REP_LINE_CLOSE] = "close",
+        [REP_LINE_ALREADY] = "already connected",
+    };
+    const struct replink *link = find_link(a->conn);
+
+    if (a->line == REP_LINE_CONNECT) {
+        log_print(1, "replication: connect (peer=%s)\n",
+                  link != NULL ? replink_name(link) : "?");
+        return;
+    }
+    log_print(1, "replication: %s\n", lines[a->line]);
+}
+
+static void do_hello(struct replink *link)
+{
+    struct wire_hello hello = {
+        .dialect = WIRE_DIALECT,
+        .run = self.run,
+        .slot = version_slot(),
+        .item_size_max = settings.item_size_max,
+        .clock_ms = clock_ms(),
+    };
+
+    wire_slot_use(&hello, hello.slot);
+    replink_hello(link, &hello);
+}
+
+static void do_link(struct replink *link, bool legacy)
+{
+    struct rep_event ev = {.kind = REP_EV_CLOSED, .conn = replink_id(link)};
+
+    (void)snprintf(self.view.peer, sizeof(self.view.peer), "%s",
+                   replink_name(link));
+    if (!replink_begin(link, legacy, self.unlinked_since)) {
+        note_error("out of memory for a link");
+        replink_close(link);
+        post(NULL, &ev);
+    }
+}
+
+static void do_timer(uint64_t at)
+{
+    uint64_t now = now_ms();
+    uint64_t ms = at > now ? at - now : 0;
+    struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
+                         .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+    (void)event_add(self.timer, &tv);
+}
+
+/* Those that name a connection; it may be gone by now. */
+static void perform_on_link(const struct rep_action *a)
+{
+    struct replink *link = find_link(a->conn);
+
+    if (link == NULL) {
+        return;
+    }
+    if (a->kind == REP_DO_CLOSE) {
+        replink_close(link);
+    } else if (a->kind == REP_DO_HELLO) {
+        do_hello(link);
+    } else if (a->kind == REP_DO_LINK) {
+        do_link(link, a->legacy);
+    } else if (a->kind == REP_DO_SCAN) {
+        replink_scan(link, a->version);
+    } else if (a->kind == REP_DO_ANNOUNCE) {
+        replink_announce(link);
+    } else if (a->kind == REP_DO_BEAT) {
+        replink_beat(link);
+    } else if (a->kind == REP_DO_DRAIN) {
+        replink_drain(link);
+    }
+}
+
+static void perform(const struct rep_action *a)
+{
+    switch (a->kind) {
+    case REP_DO_LISTENING:
+        do_listening();
+        return;
+    case REP_DO_DIAL:
+        bind_again();
+        repdial_start(self.dial, a->loud, a->next);
+        return;
+    case REP_DO_UNDIAL:
+        repdial_cancel(self.dial);
+        return;
+    case REP_DO_SLOT:
+        version_set_slot(a->slot);
+        return;
+    case REP_DO_SERVE:
+        self.on_serve(self.on_serve_ctx);
+        return;
+    case REP_DO_PRINT:
+        do_print(a);
+        return;
+    case REP_DO_TIMER:
+        do_timer(a->at);
+        return;
+    case REP_DO_END:
+        self.ended = true;
+        return;
+    case REP_DO_CLOSE:
+    case REP_DO_HELLO:
+    case REP_DO_LINK:
+    case REP_DO_SCAN:
+    case REP_DO_ANNOUNCE:
+    case REP_DO_BEAT:
+    case REP_DO_DRAIN:
+        perform_on_link(a);
+        return;
+    }
+}
+
+/* Queues the event; what performing its actions brings waits its turn, so
+ * that rep/core is never entered from inside its own actions. */
+static void post(void *ctx, const struct rep_event *event)
+{
+    (void)ctx;
+    assert(self.nevents < EVENTS);
+    self.events[(self.events_at + self.nevents++) % EVENTS] = *event;
+    if (self.stepping) {
+        return;
+    }
+    self.stepping = true;
+    while (self.nevents > 0) {
+        struct rep_event ev = self.events[self.events_at];
+        const struct rep_action *actions;
+        size_t n = 0;
+
+        self.events_at = (self.events_at + 1) % EVENTS;
+        self.nevents--;
+        actions = rep_core_step(self.core, &ev, now_ms(), &n);
+        for (size_t i = 0; i < n; i++) {
+            perform(&actions[i]);
+        }
+    }
+    self.stepping = false;
+}
+
+/* ---- the loop --------------------------------------------------------- */
+
+/* Removals below what every peer has acknowledged need no floor. A run that
+ * went away counts with what it had acknowledged then: it may come back. */
+static void move_low(const struct replink_figures *f)
+{
+    bool complete =
+        f->linked && !f->legacy && f->received && f->announced && f->acked != 0;
+
+    if (f->linked && f->run != self.low_run) {
+        if (self.low_run != 0 && self.low_now < self.low_of_ended) {
+            self.low_of_ended = self.low_now;
+        }
+        self.low_run = f->run;
+        self.low_now = 0;
+    }
+    if (complete) {
+        self.low_now = rep_log_low(self.log, f->reader);
+        rep_log_set_low(self.log, self.low_now < self.low_of_ended
+                                      ? self.low_now
+                                      : self.low_of_ended);
+    }
+}
+
+static void publish(void)
+{
+    memset(&self.view.link, 0, sizeof(self.view.link));
+    for (unsigned i = 0; i < LINKS; i++) {
+        struct replink_figures f;
+
+        if (self.links[i] == NULL) {
+            continue;
+        }
+        replink_figures(self.links[i], &f);
+        if (f.linked) {
+            self.view.link = f;
+            move_low(&f);
+        }
+    }
+    self.view.status = rep_core_status(self.core);
+    lock_take(&self.view_lock, LOCK_QUEUE);
+    self.published = self.view;
+    lock_drop(&self.view_lock, LOCK_QUEUE);
+}
+
+static void linger(unsigned us)
+{
+    struct timeval tv = {.tv_usec = (suseconds_t)us};
+
+    (void)event_add(self.linger, &tv);
+}
+
+/* Gives every link a slice; true: there is more to do at once. While changes
+ * come, the log is read every LINGER_US, so that the workers need not wake us
+ * for each of them. */
+static bool turn(void)
+{
+    bool busy = false;
+    bool asleep = true;
+    uint64_t read = 0;
+
+    for (unsigned i = 0; i < LINKS; i++) {
+        struct replink_figures f;
+
+        if (self.links[i] == NULL) {
+            continue;
+        }
+        busy = replink_turn(self.links[i]) == REPLINK_BUSY || busy;
+        replink_figures(self.links[i], &f);
+        read += f.pos;
+    }
+    reap_links();
+    publish();
+    if (busy) {
+        return true;
+    }
+    if (self.stopping) {
+        linger(DRAIN_US);
+        return false;
+    }
+    if (read != self.read_before) {
+        self.read_before = read;
+        linger(LINGER_US);
+        return false;
+    }
+    for (unsigned i = 0; i < LINKS; i++) {
+        asleep =
+            (self.links[i] == NULL || replink_sleep(self.links[i])) && asleep;
+    }
+    return !asleep;
+}
+
+static void *run_thread(void *arg)
+{
+    bool busy = true;
+
+    (void)arg;
+    post_kind(REP_EV_START);
+    while (!self.ended) {
+        (void)event_base_loop(self.base, busy ? EVLOOP_ONCE | EVLOOP_NONBLOCK
+                                              : EVLOOP_ONCE);
+        clock_tick();
+        busy = turn();
+    }
+    reap_links();
+    return NULL;
+}
+
+/* ---- set-up and tear-down --------------------------------------------- */
+
+bool replication_init(char *error, size_t n)
+{
+    size_t floors = settings.rep_floors != 0
+                        ? settings.rep_floors
+                        : rep_floor_default_bytes(settings.maxbytes);
+
+    if (!repbind_parse_legacy(settings.rep_legacy, error, n)) {
+        return false;
+    }
+    self.floors = rep_floor_new(floors);
+    self.log =
+        self.floors != NULL ? rep_log_new(settings.rep_log, self.floors) : NULL;
+    self.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self.log == NULL || self.wake < 0) {
+        (void)snprintf(error, n,
+                       "failed to allocate the replication log; "
+                       "lower -o rep_log or rep_floors");
+        return false;
+    }
+    do {
+        self.run = hash_random();
+    } while (self.run == 0);
+    rep_log_on_wake(self.log, wake, NULL);
+    store_observe(rep_log_observer(self.log));
+    self.ready = true;
+    return true;
+}
+
+bool replication_bind(char *error, size_t n)
+{
+    /* One who dials may share a host with its peer and find the port taken:
+     * it binds once the peer is gone. */
+    return repbind_open(&self.bound, error, n) || settings.rep_peer != NULL;
+}
+
+static bool make_base(void)
+{
+    struct event_config *config = event_config_new();
+
+    if (config == NULL) {
+        return false;
+    }
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+    self.base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (self.base == NULL) {
+        return false;
+    }
+    self.woken =
+        event_new(self.base, self.wake, EV_READ | EV_PERSIST, on_woken, NULL);
+    self.timer = evtimer_new(self.base, on_timer, NULL);
+    self.linger = evtimer_new(self.base, on_linger, NULL);
+    self.resume = evtimer_new(self.base, on_resume, NULL);
+    return self.woken != NULL && self.timer != NULL && self.linger != NULL &&
+           self.resume != NULL && event_add(self.woken, NULL) == 0;
+}
+
+static bool make_core(void)
+{
+    static const struct repdial_calls calls = {on_dial_connected,
+                                               on_dial_failed};
+    struct rep_core_config config = {
+        .run = self.run,
+        .seed = hash_random(),
+        .timeout = (uint32_t)settings.rep_timeout * 1000,
+        .peers = settings.rep_peer != NULL ? 1 : 0,
+        .slot = version_slot(),
+    };
+
+    self.core = rep_core_new(&config);
+    if (settings.rep_peer != NULL) {
+        self.dial = repdial_new(self.base, settings.rep_peer,
+                                settings.rep_connect_port, &calls, NULL);
+    }
+    return self.core != NULL &&
+           (settings.rep_peer == NULL || self.dial != NULL);
+}
+
+bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
+                       size_t n)
+{
+    self.on_serve = on_serve;
+    self.on_serve_ctx = ctx;
+    if (!make_base() || !make_core()) {
+        (void)snprintf(error, n, "failed to start replication: %s",
+                       strerror(errno));
+        return false;
+    }
+    self.env = (struct replink_env){
+        .base = self.base,
+        .floors = self.floors,
+        .log = self.log,
+        .event = post,
+        .timeout_ms = (unsigned)settings.rep_timeout * 1000,
+    };
+    accept_on_bound();
+    if (pthread_create(&self.thread, NULL, run_thread, NULL) != 0) {
+        (void)snprintf(error, n, "failed to start the replication thread");
+        return false;
+    }
+    self.running = true;
+    return true;
+}
+
+static void free_loop(void)
+{
+    for (unsigned i = 0; i < self.naccepting; i++) {
+        event_free(self.accepting[i]);
+    }
+    self.naccepting = 0;
+    repdial_free(self.dial);
+    rep_core_free(self.core);
+    event_free(self.woken);
+    event_free(self.timer);
+    event_free(self.linger);
+    event_free(self.resume);
+    event_base_free(self.base);
+}
+
+void replication_stop(void)
+{
+    if (!self.running) {
+        return;
+    }
+    /* Release pairs with the acquire in on_woken. */
+    atomic_store_explicit(&self.stop, true, memory_order_release);
+    wake(NULL);
+    (void)pthread_join(self.thread, NULL);
+    self.running = false;
+    free_loop();
+    repbind_close(&self.bound);
+    store_observe(NULL);
+    rep_log_free(self.log);
+    rep_floor_free(self.floors);
+    close(self.wake);
+    log_print(1, "replication: cleanup complete\n");
+}
+
+/* ---- figures ---------------------------------------------------------- */
+
+struct rows {
+    void (*row)(void *ctx, const char *name, const char *value);
+    void *ctx;
+};
+
+static void PRINTF(3, 4)
+    add_row(const struct rows *rows, const char *name, const char *format, ...)
+{
+    char value[128];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(value, sizeof(value), format, args);
+    va_end(args);
+    rows->row(rows->ctx, name, value);
+}
+
+static void add_count(const struct rows *rows, const char *name, uint64_t n)
+{
+    add_row(rows, name, "%" PRIu64, n);
+}
+
+static uint64_t behind_of(const struct view *v)
+{
+    return v->link.linked ? rep_log_behind(self.log, v->link.pos) : 0;
+}
+
+/* Free places of a queue of the length that -q asked for: the log has bytes,
+ * so its free share is told in places. */
+static uint64_t queue_free(const struct view *v)
+{
+    uint64_t behind = behind_of(v);
+    uint64_t queue = (uint64_t)settings.rep_queue;
+
+    return behind >= settings.rep_log
+               ? 0
+               : queue - behind * queue / settings.rep_log;
+}
+
+static void add_plain(const struct rows *rows, const struct view *v)
+{
+    add_row(rows, "replication", "MASTER");
+    add_row(rows, "repcached_version", "%s", PRODUCT_VERSION);
+    add_count(rows, "repcached_qi_free", queue_free(v));
+}
+
+static void add_queue(const struct rows *rows, const struct view *v)
+{
+    struct rep_log_stats log;
+    uint64_t behind = behind_of(v);
+    uint64_t keys = 0;
+
+    rep_log_stats(self.log, &log);
+    if (log.appended > 0 && log.bytes > 0) {
+        keys = (uint64_t)((double)behind * (double)log.appended /
+                              (double)log.bytes +
+                          0.999);
+    }
+    add_row(rows, "in_sync", "%s",
+            v->status == REP_LINKED && behind == 0 &&
+                    (v->link.legacy || v->link.acked >= v->link.pos)
+                ? "yes"
+                : "no");
+    add_count(rows, "queued_keys", keys);
+    add_count(rows, "queued_bytes", behind);
+}
+
+static void add_full(const struct rows *rows, const struct view *v)
+{
+    static const char *const names[] = {
+        [REP_LISTENING] = "listening",
+        [REP_DIALING] = "dialing",
+        [REP_COPYING] = "copying",
+        [REP_LINKED] = "linked",
+    };
+    const struct replink_figures *f = &v->link;
+    const char *dialect = f->legacy ? "legacy" : "repcached3";
+
+    add_row(rows, "link_status", "%s", names[v->status]);
+    add_row(rows, "dialect", "%s", f->linked ? dialect : "none");
+    add_row(rows, "peer", "%s", v->peer[0] != '\0' ? v->peer : "none");
+    add_row(rows, "run_id", "%016" PRIx64, self.run);
+    add_queue(rows, v);
+    add_count(rows, "items_sent", v->past_sent + f->items_sent);
+    add_count(rows, "items_received", v->past_received + f->items_received);
+    add_count(rows, "bytes_sent", v->past_bytes_out + f->bytes_sent);
+    add_count(rows, "bytes_received", v->past_bytes_in + f->bytes_received);
+    add_count(rows, "full_copies_sent", v->past_full + f->full_copies);
+    add_count(rows, "partial_copies_sent", v->past_partial + f->partial_copies);
+    add_count(rows, "copies_received", v->past_copies + f->received_copies);
+    add_count(rows, "conflicts_won", v->past_won + f->conflicts_won);
+    add_row(rows, "lag_ms", "%.3f", (double)f->lag_us / 1000.0);
+    add_row(rows, "clock_skew_ms", "%" PRId64, f->skew_ms);
+    add_row(rows, "last_error", "%s", v->error[0] != '\0' ? v->error : "none");
+}
+
+void replication_stats(bool full,
+                       void (*row)(void *ctx, const char *name,
+                                   const char *value),
+                       void *ctx)
+{
+    struct rows rows = {row, ctx};
+    struct view v;
+
+    lock_take(&self.view_lock, LOCK_QUEUE);
+    v = self.published;
+    lock_drop(&self.view_lock, LOCK_QUEUE);
+    if (full) {
+        add_full(&rows, &v);
+    } else {
+        add_plain(&rows, &v);
+    }
+}
