@@ -12,8 +12,7 @@ enum {
     GATHER = 16,         /* changes looked up ahead together */
     SENT_PLACES = 16384, /* keys remembered as sent to a legacy peer */
     SWEEP_ITEMS = 4096,  /* items looked at by one sweep */
-    SWEEP_KEYS = 64,     /* items removed by one sweep */
-    EXPIRY_SLACK = 2     /* seconds by which expiries may differ */
+    SWEEP_KEYS = 64      /* items removed by one sweep */
 };
 
 /* Where the data of a line goes when it does not lie whole in the buffer. */
@@ -152,7 +151,9 @@ static struct store_incoming incoming(const struct rep_apply *ap,
         .local = is_legacy(ap),
     };
 
-    if (!is_legacy(ap)) {
+    if (is_legacy(ap)) {
+        in.version = msg->cas; /* tells the store our own come back */
+    } else {
         in.version = msg->version;
         in.cas = msg->cas != msg->version ? msg->cas : 0;
     }
@@ -192,31 +193,6 @@ static void apply_floor(struct rep_apply *ap, const struct store_key *key,
     judge(ap, store_apply_floor(key, version, source_of(ap)), key, version);
 }
 
-/* Whether the value of `it` is what arrived: bytes at hand, or received into
- * the reserved item. Stripe held. */
-static bool same_value(const struct rep_apply *ap, const struct item *it,
-                       const struct change *c)
-{
-    char ours[1024], theirs[1024];
-    size_t n;
-
-    if (it->nbytes != c->msg.nbytes) {
-        return false;
-    }
-    if (c->data != NULL) {
-        return item_value_equals(it, c->data, c->msg.nbytes);
-    }
-    for (size_t at = 0; at < it->nbytes; at += n) {
-        n = it->nbytes - at < sizeof(ours) ? it->nbytes - at : sizeof(ours);
-        item_copy_out(it, at, ours, n);
-        item_copy_out(ap->it, at, theirs, n);
-        if (memcmp(ours, theirs, n) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* LEGACY, nothing held: whether its copy may bring the key. */
 static bool copy_may_add(const struct rep_apply *ap,
                          const struct store_key *key)
@@ -226,38 +202,26 @@ static bool copy_may_add(const struct rep_apply *ap,
         rep_floor_get(ap->config.floors, hash_key_agreed(key->ptr, key->len));
 
     /* A node that was never linked flushed nothing of the peer's. */
-    return !ap->copying ||
-           (floor <= since && (since == 0 || store_barrier() <= since));
+    return floor <= since && (since == 0 || store_barrier() <= since);
 }
 
-/* LEGACY: whether the item is not to be stored: it is the one we hold (then
- * takes its expiry), or its copy meets a change of ours. */
-static bool legacy_keeps_ours(struct rep_apply *ap, const struct change *c)
+/* LEGACY: whether its first copy meets a change made here while unlinked. */
+static bool copy_is_older(const struct rep_apply *ap,
+                          const struct store_key *key)
 {
-    uint32_t exptime = shifted(ap, c->msg.exptime);
-    struct item *it = store_hold(&c->key, NULL);
-    bool ours_newer, same;
-    int64_t later;
+    struct item *it;
+    bool ours_newer;
 
+    if (!ap->copying) {
+        return false;
+    }
+    it = store_hold(key, NULL);
     if (it == NULL) {
-        return !copy_may_add(ap, &c->key);
+        return !copy_may_add(ap, key);
     }
-    ours_newer = ap->copying && it->version > ap->config.unlinked_since;
-    same = (uint32_t)item_cas(it) == (uint32_t)c->msg.cas &&
-           item_flags(it) == c->msg.flags && same_value(ap, it, c);
-    later = it->exptime == exptime ? 0 : (int64_t)exptime - it->exptime;
+    ours_newer = it->version > ap->config.unlinked_since;
     store_release(it);
-    if (ours_newer || !same) {
-        return ours_newer;
-    }
-    if (exptime == 0 ? later != 0
-                     : later > EXPIRY_SLACK || later < -EXPIRY_SLACK) {
-        it = store_touch_hold(&c->key, exptime, NULL);
-        if (it != NULL) {
-            store_release(it);
-        }
-    }
-    return true;
+    return ours_newer;
 }
 
 static void apply_item(struct rep_apply *ap, const struct change *c)
@@ -265,8 +229,8 @@ static void apply_item(struct rep_apply *ap, const struct change *c)
     struct store_incoming in = incoming(ap, &c->msg);
 
     ap->stats.items++;
-    if (is_legacy(ap) && legacy_keeps_ours(ap, c)) {
-        ap->stats.stale += ap->copying;
+    if (copy_is_older(ap, &c->key)) {
+        ap->stats.stale++;
         return;
     }
     judge(ap, store_apply(&c->key, &in, c->data, c->msg.nbytes), &c->key,
@@ -317,17 +281,18 @@ static void begin_data(struct rep_apply *ap, const struct wire_msg *msg)
 /* All bytes are there. */
 static void finish_big(struct rep_apply *ap)
 {
-    struct change c = {.msg = ap->big, .key = big_key(ap)};
+    struct store_key key = big_key(ap);
     struct store_incoming in = incoming(ap, &ap->big);
     struct item *it = ap->it;
 
     ap->stats.items++;
-    if (is_legacy(ap) && legacy_keeps_ours(ap, &c)) {
-        store_cancel(it);
-    } else {
-        judge(ap, store_apply_item(it, &c.key, &in), &c.key, in.version);
-    }
     ap->it = NULL;
+    if (copy_is_older(ap, &key)) {
+        ap->stats.stale++;
+        store_cancel(it);
+        return;
+    }
+    judge(ap, store_apply_item(it, &key, &in), &key, in.version);
 }
 
 /* Copies value bytes into the item; returns how many it took. */

@@ -184,7 +184,7 @@ static uint64_t change_logged(struct rep_log *log,
     }
     lock_take(&log->lock, LOCK_REP_LOG);
     rec.version = version_of(change);
-    if (change->op == STORE_OP_FLUSH && rec.version > log->flushed) {
+    if (change->op == STORE_OP_FLUSH && change->version == 0) {
         log->flushed = rec.version;
     }
     if (is_logged(log, change)) {

@@ -8,10 +8,11 @@
  * must scan; the least version it lost is kept for it until taken.
  *
  * Local versions are drawn under the lock of the log, so log order is version
- * order. Without an open reader nothing is appended but flushes: a reader
+ * order. Without an open reader nothing is appended: a reader
  * begins at the head of that moment, and everything before it is found by a
  * scan begun after rep_log_open, because a change looks for readers under the
- * stripe lock that the scan takes, too.
+ * stripe lock that the scan takes, too (a flush, made before it is recorded,
+ * under the log's).
  *
  * Layer:     4. Includes store.h, rep/floor.h and layer 0.
  * Threads:   the observer from any worker; the rest from the replication
@@ -132,8 +133,8 @@ uint64_t rep_log_low(struct rep_log *log, int reader);
  * (the beginning): all removals do. The least rep_log_low of all peers. */
 void rep_log_set_low(struct rep_log *log, uint64_t low);
 
-/* Greatest version drawn or applied for a flush. A scan begins once the
- * store's barrier or pending flush has reached it. */
+/* Greatest version of a flush recorded before it was made. The store makes its
+ * flushes first (the header says why that suffices), so: 0. */
 uint64_t rep_log_flushed(struct rep_log *log);
 
 /* Figures; any thread. */

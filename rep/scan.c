@@ -180,18 +180,6 @@ static bool emit_item(const struct rep_peer *peer, struct rep_out *out,
     return true;
 }
 
-/* A flush is recorded before it is carried out. Once this is true the barrier
- * or the pending flush tells of it. */
-static bool flush_visible(uint64_t version)
-{
-    uint64_t pending;
-    uint32_t at;
-
-    return store_barrier() >= version ||
-           (store_flush_pending(&pending, &at) && pending >= version) ||
-           store_barrier() >= version; /* its time came between the two */
-}
-
 static void emit_flush_lines(const struct rep_peer *peer, struct rep_out *out,
                              bool now)
 {
@@ -209,19 +197,21 @@ static void emit_flush_lines(const struct rep_peer *peer, struct rep_out *out,
 
 /* ---- live --------------------------------------------------------------- */
 
-static bool emit_live_flush(const struct rep_peer *peer, struct rep_out *out,
+/* A flush was made before it was recorded, so it shows. LEGACY tells of this
+ * one only: of a later one its own entry does. A delayed one that is neither
+ * pending nor in the barrier was carried out: its time came. */
+static void emit_live_flush(const struct rep_peer *peer, struct rep_out *out,
                             const struct rep_log_entry *e)
 {
-    uint64_t barrier;
+    uint64_t barrier = store_barrier();
+    uint64_t pending;
+    uint32_t at;
+    bool now = barrier != 0;
 
-    if (!flush_visible(e->version)) {
-        return false;
+    if (peer->dialect == WIRE_LEGACY) {
+        now = barrier >= e->version || !store_flush_pending(&pending, &at);
     }
-    barrier = store_barrier();
-    emit_flush_lines(peer, out,
-                     peer->dialect == WIRE_OURS ? barrier != 0
-                                                : barrier >= e->version);
-    return true;
+    emit_flush_lines(peer, out, now);
 }
 
 /* Nothing there: at least as old as the entry, and as any floor. (What a look
@@ -252,7 +242,8 @@ static bool emit_entry(const struct rep_peer *peer,
         return false;
     }
     if (e->op == STORE_OP_FLUSH) {
-        return emit_live_flush(peer, out, e);
+        emit_live_flush(peer, out, e);
+        return true;
     }
     it = store_hold(&key, NULL);
     if (it == NULL) {
@@ -357,8 +348,7 @@ static bool scan_flush(const struct rep_scan *scan, const struct rep_peer *peer,
 {
     uint64_t barrier;
 
-    if (!flush_visible(rep_log_flushed(peer->log)) ||
-        !has_room(out, 2 * WIRE_LINE_ROOM)) {
+    if (!has_room(out, 2 * WIRE_LINE_ROOM)) {
         return false;
     }
     barrier = store_barrier();
