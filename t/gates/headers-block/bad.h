@@ -1,0 +1,6 @@
+#ifndef BAD_H
+#define BAD_H
+
+int f(void);
+
+#endif

@@ -1,0 +1,4 @@
+#!/usr/bin/perl
+use strict;
+use warnings;
+my $x = ;

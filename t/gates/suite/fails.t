@@ -1,0 +1,4 @@
+#!/bin/sh
+echo 1..2
+echo ok 1
+echo not ok 2

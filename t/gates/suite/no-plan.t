@@ -1,0 +1,3 @@
+#!/bin/sh
+echo ok 1
+exit 1

@@ -1,0 +1,8 @@
+#include <stdio.h>
+
+void save(FILE *f);
+
+void save(FILE *f)
+{
+    fflush(f);
+}

@@ -1,0 +1,8 @@
+int f(void);
+
+int f(void)
+{
+    int unused;
+
+    return 0;
+}

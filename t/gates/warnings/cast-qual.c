@@ -1,0 +1,6 @@
+char *f(const char *p);
+
+char *f(const char *p)
+{
+    return (char *)p;
+}

@@ -1,0 +1,6 @@
+short f(int a);
+
+short f(int a)
+{
+    return a;
+}

@@ -1,0 +1,6 @@
+int f(int a);
+
+int f(int a)
+{
+    return 0;
+}

@@ -1,0 +1,8 @@
+#include <stdio.h>
+
+int f(const char *p);
+
+int f(const char *p)
+{
+    return printf(p);
+}

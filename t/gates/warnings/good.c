@@ -1,0 +1,6 @@
+int good(int a);
+
+int good(int a)
+{
+    return a + 1;
+}

@@ -1,0 +1,6 @@
+int f(void);
+
+int f(void)
+{
+    return ({ 1; });
+}

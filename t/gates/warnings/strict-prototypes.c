@@ -1,0 +1,7 @@
+int f();
+int g(void);
+
+int g(void)
+{
+    return 1;
+}
