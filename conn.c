@@ -1,4 +1,4 @@
-#include "conn.h"
+#include "conn_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,86 +9,24 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <event2/event_struct.h>
-
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "counters.h"
 #include "proto/out.h"
-#include "proto/request.h"
-#include "proto/text.h"
 #include "settings.h"
-#include "slot.h"
 
 #define CONN_MAGIC     0x636f6e6eU
 #define CONN_SET_MAGIC 0x73657473U
 
 #define PASS_REQUESTS 32  /* gathered requests that start a run */
 #define UPLOAD_TURN   MIB /* bytes of upload read in a turn */
-#define POOL_BLOCK    32  /* connections allocated together */
 
-/* Keys a connection may have answered in a turn, in units of -R: about the
- * time stock spends on -R of them. */
-#define BUDGET_FACTOR 8
+#define POOL_BLOCK 32 /* connections allocated together */
 
-/* [c] constant after conn_open  [a] atomic  [w] owning worker only
- * [Q] changed by the owning worker under the set's lock */
-struct conn {
-    uint32_t magic;              /* [c] */
-    int fd;                      /* [c] */
-    struct event event;          /* [w] */
-    struct conn_set *set;        /* [c] */
-    LIST_ENTRY(conn) link;       /* [Q] set->open, or the pool */
-    TAILQ_ENTRY(conn) queue;     /* [w] set->runnable, or set->dead */
-    char *spill;                 /* [w] unconsumed input, or NULL */
-    uint32_t spill_len;          /* [w] */
-    uint32_t spill_room;         /* [w] */
-    struct held *held;           /* [w] */
-    struct out_pending *pending; /* [w] */
-    struct upload *upload;       /* [w] */
-    struct slot *slot;           /* [w] of this pass, or NULL */
-    atomic_uint last;            /* [a] Unix second of the last request */
-    uint32_t queued_pass;        /* [w] pass in which it was queued */
-    atomic_uchar state;          /* [a] enum conn_state; conn_set_state */
-    uint8_t transport;           /* [c] enum conn_transport */
-    uint8_t protocol;            /* [w] enum conn_protocol */
-    bool eof;                    /* [w] the peer sends no more */
-    bool closing;                /* [w] close once pending is sent */
-    bool queued;                 /* [w] on set->runnable */
-};
-
-_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
-               "an idle connection stays under 300 bytes");
-
-LIST_HEAD(conn_list, conn);
-TAILQ_HEAD(conn_queue, conn);
-
-struct block {
-    struct block *next;
+struct conn_block {
+    struct conn_block *next;
     struct conn conns[POOL_BLOCK];
-};
-
-struct conn_set {
-    uint32_t magic;                  /* [c] */
-    struct event_base *base;         /* [c] */
-    struct counters *counters;       /* [c] */
-    struct out out;                  /* [w] */
-    struct command command;          /* [w] */
-    unsigned taken;                  /* [w] slots in use */
-    unsigned gathered;               /* [w] requests parsed in them */
-    uint32_t pass;                   /* [w] */
-    struct slot *slots;              /* [w] CONN_SLOTS */
-    struct conn *seated[CONN_SLOTS]; /* [w] whose bytes are in them */
-    char *buffers;                   /* [c] the memory of the slots */
-    struct conn_queue runnable;      /* [w] their spill can run */
-    struct conn_queue dead;          /* [w] closed in this pass */
-    struct conn_list pool;           /* [w] free structures */
-    struct block *blocks;            /* [w] all structures */
-    struct lock lock;                /* QUEUE */
-    struct conn_list open;           /* [Q] */
-    atomic_size_t open_count;        /* [a] */
-    atomic_size_t structures;        /* [a] */
 };
 
 static atomic_ullong closed_count; /* [a] conn_close; conn_closed_count */
@@ -134,7 +72,7 @@ static enum conn_state conn_state(struct conn *c)
     return atomic_load_explicit(&c->state, memory_order_relaxed);
 }
 
-static void conn_set_state(struct conn *c, enum conn_state to)
+void conn_set_state(struct conn *c, enum conn_state to)
 {
     enum conn_state from = conn_state(c);
 
@@ -167,7 +105,7 @@ static void conn_rest(struct conn *c)
 static struct conn *pool_get(struct conn_set *set)
 {
     struct conn *c = LIST_FIRST(&set->pool);
-    struct block *block;
+    struct conn_block *block;
 
     if (c == NULL) {
         block = malloc(sizeof(*block));
@@ -293,8 +231,6 @@ static void queue_run(struct conn *c)
 
 /* ---- output -------------------------------------------------------- */
 
-enum sent { SENT_ALL, SENT_BLOCKED, SENT_BROKEN };
-
 /* One system call. Bytes sent, 0 when the peer has no room, -1 when the
  * connection is broken. */
 static ssize_t send_vectors(struct conn *c, const struct iovec *iov, unsigned n)
@@ -333,9 +269,7 @@ static size_t iov_bytes(const struct iovec *iov, unsigned n)
     return bytes;
 }
 
-/* Sends the worker's output as this connection's. What the peer has no room
- * for moves into the connection, which is not read until that is gone. */
-static enum sent conn_flush(struct conn *c)
+enum sent conn_flush(struct conn *c)
 {
     struct out *out = &c->set->out;
     bool whole = true;
@@ -366,12 +300,6 @@ static enum sent conn_flush(struct conn *c)
     return conn_watch(c, true) ? SENT_BLOCKED : SENT_BROKEN;
 }
 
-/* A value is on its way in, and some of it has not arrived. */
-static bool is_uploading(const struct conn *c)
-{
-    return c->upload != NULL && !upload_complete(c->upload);
-}
-
 /* The peer has read everything: takes input again, first what is here. */
 static void conn_drained(struct conn *c)
 {
@@ -386,7 +314,7 @@ static void conn_drained(struct conn *c)
         conn_close(c);
         return;
     }
-    if (!is_uploading(c)) {
+    if (!conn_is_uploading(c)) {
         conn_rest(c);
         if (c->spill_len > 0 || c->held != NULL || c->eof ||
             c->upload != NULL) {
@@ -507,192 +435,6 @@ static void read_upload(struct conn *c)
     }
 }
 
-/* ---- running ------------------------------------------------------- */
-
-/* How a connection's turn goes on. */
-enum turn {
-    TURN_GO,      /* with the next request */
-    TURN_HUNGRY,  /* it needs more bytes */
-    TURN_YIELD,   /* it had its share: others first */
-    TURN_BLOCKED, /* its peer does not read */
-    TURN_CLOSE,   /* close once all is sent */
-    TURN_DROP,    /* close at once, unsent replies are lost */
-};
-
-static enum turn hold(struct conn *c, const struct ahead *a, bool between,
-                      enum turn turn)
-{
-    if (!slot_hold(c->slot, a, between, &c->held)) {
-        COUNT(c->set->counters, malloc_fails);
-        return TURN_DROP;
-    }
-    return turn;
-}
-
-static enum turn run_full(struct conn *c, const struct ahead *a)
-{
-    switch (conn_flush(c)) {
-    case SENT_ALL:
-        return TURN_GO;
-    case SENT_BLOCKED:
-        c->slot->pos = a->start;
-        return hold(c, a, false, TURN_BLOCKED);
-    case SENT_BROKEN:
-        break;
-    }
-    return TURN_DROP;
-}
-
-static enum turn begin_upload(struct conn *c, struct upload *upload)
-{
-    c->upload = malloc(sizeof(*c->upload));
-    if (c->upload == NULL) {
-        COUNT(c->set->counters, malloc_fails);
-        upload_abandon(upload);
-        return TURN_DROP;
-    }
-    *c->upload = *upload;
-    conn_set_state(c, upload->item != NULL ? CONN_NREAD : CONN_SWALLOW);
-    return TURN_HUNGRY;
-}
-
-/* A request is answered: forgets it, or, of a get line that goes on, where
- * it stands. */
-static enum turn run_done(struct conn *c, const struct ahead *a)
-{
-    if (UNLIKELY(a->req.more)) {
-        return hold(c, a, true, TURN_GO);
-    }
-    if (UNLIKELY(c->held != NULL)) {
-        free(c->held);
-        c->held = NULL;
-    }
-    return TURN_GO;
-}
-
-static enum turn run_one(struct conn *c, struct ahead *a)
-{
-    struct slot *slot = c->slot;
-    struct upload upload;
-
-    for (;;) {
-        size_t used = 0;
-        enum command_result result =
-            command_run(&c->set->command, c->fd, &a->req, slot->buf + a->data,
-                        slot->len - a->data, &used, &upload);
-
-        if (result == COMMAND_FULL) {
-            enum turn turn = run_full(c, a);
-
-            if (turn != TURN_GO) {
-                return turn;
-            }
-            continue;
-        }
-        slot->pos = a->data + used;
-        switch (result) {
-        case COMMAND_FULL:
-        case COMMAND_DONE:
-            return run_done(c, a);
-        case COMMAND_UPLOAD:
-            return begin_upload(c, &upload);
-        case COMMAND_CLOSE:
-            return TURN_CLOSE;
-        case COMMAND_DROP:
-            return TURN_DROP;
-        }
-    }
-}
-
-/* Stores a value that has arrived; nothing while some of it is missing. */
-static enum turn run_upload(struct conn *c)
-{
-    enum command_result result;
-
-    if (!upload_complete(c->upload)) {
-        return TURN_HUNGRY;
-    }
-    for (;;) {
-        result = command_upload_end(&c->set->command, c->fd, c->upload);
-        if (result != COMMAND_FULL) {
-            break;
-        }
-        switch (conn_flush(c)) {
-        case SENT_ALL:
-            break;
-        case SENT_BLOCKED:
-            return TURN_BLOCKED;
-        case SENT_BROKEN:
-            return TURN_DROP;
-        }
-    }
-    free(c->upload);
-    c->upload = NULL;
-    conn_set_state(c, CONN_NEW_CMD);
-    conn_set_state(c, CONN_PARSE_CMD);
-    return TURN_GO;
-}
-
-/* The look-ahead is used up: the next one, or why there is none. */
-static enum turn look_further(struct conn *c)
-{
-    struct slot *slot = c->slot;
-
-    slot_look_ahead(slot, &c->held);
-    if (slot->count > 1) {
-        slot_prefetch_buckets(slot);
-        slot_prefetch_items(slot);
-    }
-    if (slot->count > 0) {
-        return TURN_GO;
-    }
-    return slot->status == TEXT_BAD ? TURN_DROP : TURN_HUNGRY;
-}
-
-/* Keys that running `a` answered: `gets` is cmd_get before. */
-static int64_t keys_of(const struct conn_set *set, const struct ahead *a,
-                       uint64_t gets)
-{
-    if (a->req.verb != VERB_GET && a->req.verb != VERB_GETS) {
-        return 1;
-    }
-    return (int64_t)(atomic_load_explicit(&set->counters->cmd_get,
-                                          memory_order_relaxed) -
-                     gets);
-}
-
-static enum turn run_requests(struct conn *c)
-{
-    struct conn_set *set = c->set;
-    struct slot *slot = c->slot;
-    int64_t budget = (int64_t)settings.reqs_per_event * BUDGET_FACTOR;
-    enum turn turn = TURN_GO;
-
-    while (turn == TURN_GO) {
-        struct ahead *a = &slot->ahead[slot->next];
-        uint64_t gets;
-
-        /* A request that consumed other bytes than expected invalidates what
-         * was parsed behind it. */
-        if (slot->next == slot->count || a->start != slot->pos) {
-            turn = look_further(c);
-            if (turn != TURN_GO) {
-                return turn;
-            }
-            a = &slot->ahead[0];
-        }
-        if (budget <= 0) {
-            return TURN_YIELD;
-        }
-        gets =
-            atomic_load_explicit(&set->counters->cmd_get, memory_order_relaxed);
-        slot->next++;
-        turn = run_one(c, a);
-        budget -= keys_of(set, a, gets);
-    }
-    return turn;
-}
-
 /* Its turn is over and it stays open: waits for bytes, for room to send, or
  * for its next turn. */
 static void conn_wait(struct conn *c, enum turn turn)
@@ -700,7 +442,7 @@ static void conn_wait(struct conn *c, enum turn turn)
     if (turn == TURN_YIELD) {
         COUNT(c->set->counters, conn_yields);
     }
-    if (is_uploading(c)) {
+    if (conn_is_uploading(c)) {
         return;
     }
     if (c->pending != NULL) {
@@ -757,7 +499,6 @@ static void conn_begin(struct conn *c)
 static void run_conn(struct conn *c)
 {
     const struct slot *slot = c->slot;
-    enum turn turn = TURN_GO;
 
     if (slot->len == 0 && c->upload == NULL) {
         if (c->eof) {
@@ -769,13 +510,7 @@ static void run_conn(struct conn *c)
     if (slot->count > 0) {
         atomic_store_explicit(&c->last, clock_seconds(), memory_order_relaxed);
     }
-    if (c->upload != NULL) {
-        turn = run_upload(c);
-    }
-    if (turn == TURN_GO) {
-        turn = run_requests(c);
-    }
-    conn_settle(c, turn);
+    conn_settle(c, conn_run(c));
 }
 
 static void run_slots(struct conn_set *set)
@@ -802,7 +537,7 @@ static void gather(struct conn *c)
 {
     struct conn_set *set = c->set;
 
-    if (!is_uploading(c)) {
+    if (!conn_is_uploading(c)) {
         slot_look_ahead(c->slot, &c->held);
         set->gathered += c->slot->count;
     }
@@ -821,7 +556,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         clock_tick();
     }
     take_slot(c);
-    if (is_uploading(c)) {
+    if (conn_is_uploading(c)) {
         read_upload(c);
     } else {
         read_slot(c);
@@ -911,7 +646,7 @@ struct conn_set *conn_set_new(struct event_base *base,
 
 void conn_set_free(struct conn_set *set)
 {
-    struct block *block;
+    struct conn_block *block;
     struct conn *c;
 
     while ((c = LIST_FIRST(&set->open)) != NULL) {

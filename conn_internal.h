@@ -1,0 +1,113 @@
+/*
+ * conn_internal - what the files of conn share; nobody else includes it.
+ *
+ * conn.c is the life of connections, their input and output; conn_run.c runs
+ * their requests.
+ *
+ * Layer:   5. Includes layers 0-4 and conn.h.
+ * Threads: the owning worker, except for what is marked otherwise.
+ * Locks:   QUEUE in each set.
+ */
+#ifndef CONN_INTERNAL_H
+#define CONN_INTERNAL_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/lock.h"
+#include "base/util.h"
+#include "command.h"
+#include "conn.h"
+#include "counters.h"
+#include "proto/out.h"
+#include "slot.h"
+
+/* [c] constant after conn_open  [a] atomic  [w] owning worker only
+ * [Q] changed by the owning worker under the set's lock */
+struct conn {
+    uint32_t magic;              /* [c] */
+    int fd;                      /* [c] */
+    struct event event;          /* [w] */
+    struct conn_set *set;        /* [c] */
+    LIST_ENTRY(conn) link;       /* [Q] set->open, or the pool */
+    TAILQ_ENTRY(conn) queue;     /* [w] set->runnable, or set->dead */
+    char *spill;                 /* [w] unconsumed input, or NULL */
+    uint32_t spill_len;          /* [w] */
+    uint32_t spill_room;         /* [w] */
+    struct held *held;           /* [w] */
+    struct out_pending *pending; /* [w] */
+    struct upload *upload;       /* [w] */
+    struct slot *slot;           /* [w] of this pass, or NULL */
+    atomic_uint last;            /* [a] Unix second of the last request */
+    uint32_t queued_pass;        /* [w] pass in which it was queued */
+    atomic_uchar state;          /* [a] enum conn_state; conn_set_state */
+    uint8_t transport;           /* [c] enum conn_transport */
+    uint8_t protocol;            /* [w] enum conn_protocol */
+    bool eof;                    /* [w] the peer sends no more */
+    bool closing;                /* [w] close once pending is sent */
+    bool queued;                 /* [w] on set->runnable */
+};
+
+_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
+               "an idle connection stays under 300 bytes");
+
+LIST_HEAD(conn_list, conn);
+TAILQ_HEAD(conn_queue, conn);
+
+struct conn_block;
+
+struct conn_set {
+    uint32_t magic;                  /* [c] */
+    struct event_base *base;         /* [c] */
+    struct counters *counters;       /* [c] */
+    struct out out;                  /* [w] */
+    struct command command;          /* [w] */
+    unsigned taken;                  /* [w] slots in use */
+    unsigned gathered;               /* [w] requests parsed in them */
+    uint32_t pass;                   /* [w] */
+    struct slot *slots;              /* [w] CONN_SLOTS */
+    struct conn *seated[CONN_SLOTS]; /* [w] whose bytes are in them */
+    char *buffers;                   /* [c] the memory of the slots */
+    struct conn_queue runnable;      /* [w] their spill can run */
+    struct conn_queue dead;          /* [w] closed in this pass */
+    struct conn_list pool;           /* [w] free structures */
+    struct conn_block *blocks;       /* [w] all structures */
+    struct lock lock;                /* QUEUE */
+    struct conn_list open;           /* [Q] */
+    atomic_size_t open_count;        /* [a] */
+    atomic_size_t structures;        /* [a] */
+};
+
+void conn_set_state(struct conn *c, enum conn_state to);
+
+/* A value is on its way in, and some of it has not arrived. */
+static inline bool conn_is_uploading(const struct conn *c)
+{
+    return c->upload != NULL && !upload_complete(c->upload);
+}
+
+enum sent { SENT_ALL, SENT_BLOCKED, SENT_BROKEN };
+
+/* Sends the worker's output as this connection's. What the peer has no room
+ * for moves into the connection, which is not read until that is gone. */
+enum sent conn_flush(struct conn *c) MUST_CHECK;
+
+/* How a connection's turn goes on. */
+enum turn {
+    TURN_GO,      /* with the next request */
+    TURN_HUNGRY,  /* it needs more bytes */
+    TURN_YIELD,   /* it had its share: others first */
+    TURN_BLOCKED, /* its peer does not read */
+    TURN_CLOSE,   /* close once all is sent */
+    TURN_DROP,    /* close at once, unsent replies are lost */
+};
+
+/* Runs what the connection's slot holds, within its budget: never TURN_GO. */
+enum turn conn_run(struct conn *c) MUST_CHECK;
+
+#endif

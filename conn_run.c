@@ -1,0 +1,192 @@
+#include "conn_internal.h"
+
+#include <stdlib.h>
+
+#include "proto/request.h"
+#include "proto/text.h"
+#include "settings.h"
+
+/* Keys a connection may have answered in a turn, in units of -R: about the
+ * time stock spends on -R of them. */
+#define BUDGET_FACTOR 8
+
+static enum turn hold(struct conn *c, const struct ahead *a, bool between,
+                      enum turn turn)
+{
+    if (!slot_hold(c->slot, a, between, &c->held)) {
+        COUNT(c->set->counters, malloc_fails);
+        return TURN_DROP;
+    }
+    return turn;
+}
+
+static enum turn run_full(struct conn *c, const struct ahead *a)
+{
+    switch (conn_flush(c)) {
+    case SENT_ALL:
+        return TURN_GO;
+    case SENT_BLOCKED:
+        c->slot->pos = a->start;
+        return hold(c, a, false, TURN_BLOCKED);
+    case SENT_BROKEN:
+        break;
+    }
+    return TURN_DROP;
+}
+
+static enum turn begin_upload(struct conn *c, struct upload *upload)
+{
+    c->upload = malloc(sizeof(*c->upload));
+    if (c->upload == NULL) {
+        COUNT(c->set->counters, malloc_fails);
+        upload_abandon(upload);
+        return TURN_DROP;
+    }
+    *c->upload = *upload;
+    conn_set_state(c, upload->item != NULL ? CONN_NREAD : CONN_SWALLOW);
+    return TURN_HUNGRY;
+}
+
+/* A request is answered: forgets it, or, of a get line that goes on, where
+ * it stands. */
+static enum turn run_done(struct conn *c, const struct ahead *a)
+{
+    if (UNLIKELY(a->req.more)) {
+        return hold(c, a, true, TURN_GO);
+    }
+    if (UNLIKELY(c->held != NULL)) {
+        free(c->held);
+        c->held = NULL;
+    }
+    return TURN_GO;
+}
+
+static enum turn run_one(struct conn *c, struct ahead *a)
+{
+    struct slot *slot = c->slot;
+    struct upload upload;
+
+    for (;;) {
+        size_t used = 0;
+        enum command_result result =
+            command_run(&c->set->command, c->fd, &a->req, slot->buf + a->data,
+                        slot->len - a->data, &used, &upload);
+
+        if (result == COMMAND_FULL) {
+            enum turn turn = run_full(c, a);
+
+            if (turn != TURN_GO) {
+                return turn;
+            }
+            continue;
+        }
+        slot->pos = a->data + used;
+        switch (result) {
+        case COMMAND_FULL:
+        case COMMAND_DONE:
+            return run_done(c, a);
+        case COMMAND_UPLOAD:
+            return begin_upload(c, &upload);
+        case COMMAND_CLOSE:
+            return TURN_CLOSE;
+        case COMMAND_DROP:
+            return TURN_DROP;
+        }
+    }
+}
+
+/* Stores a value that has arrived; nothing while some of it is missing. */
+static enum turn run_upload(struct conn *c)
+{
+    enum command_result result;
+
+    if (!upload_complete(c->upload)) {
+        return TURN_HUNGRY;
+    }
+    for (;;) {
+        result = command_upload_end(&c->set->command, c->fd, c->upload);
+        if (result != COMMAND_FULL) {
+            break;
+        }
+        switch (conn_flush(c)) {
+        case SENT_ALL:
+            break;
+        case SENT_BLOCKED:
+            return TURN_BLOCKED;
+        case SENT_BROKEN:
+            return TURN_DROP;
+        }
+    }
+    free(c->upload);
+    c->upload = NULL;
+    conn_set_state(c, CONN_NEW_CMD);
+    conn_set_state(c, CONN_PARSE_CMD);
+    return TURN_GO;
+}
+
+/* The look-ahead is used up: the next one, or why there is none. */
+static enum turn look_further(struct conn *c)
+{
+    struct slot *slot = c->slot;
+
+    slot_look_ahead(slot, &c->held);
+    if (slot->count > 1) {
+        slot_prefetch_buckets(slot);
+        slot_prefetch_items(slot);
+    }
+    if (slot->count > 0) {
+        return TURN_GO;
+    }
+    return slot->status == TEXT_BAD ? TURN_DROP : TURN_HUNGRY;
+}
+
+/* Keys that running `a` answered: `gets` is cmd_get before. */
+static int64_t keys_of(const struct conn_set *set, const struct ahead *a,
+                       uint64_t gets)
+{
+    if (a->req.verb != VERB_GET && a->req.verb != VERB_GETS) {
+        return 1;
+    }
+    return (int64_t)(atomic_load_explicit(&set->counters->cmd_get,
+                                          memory_order_relaxed) -
+                     gets);
+}
+
+static enum turn run_requests(struct conn *c)
+{
+    struct conn_set *set = c->set;
+    struct slot *slot = c->slot;
+    int64_t budget = (int64_t)settings.reqs_per_event * BUDGET_FACTOR;
+    enum turn turn = TURN_GO;
+
+    while (turn == TURN_GO) {
+        struct ahead *a = &slot->ahead[slot->next];
+        uint64_t gets;
+
+        /* A request that consumed other bytes than expected invalidates what
+         * was parsed behind it. */
+        if (slot->next == slot->count || a->start != slot->pos) {
+            turn = look_further(c);
+            if (turn != TURN_GO) {
+                return turn;
+            }
+            a = &slot->ahead[0];
+        }
+        if (budget <= 0) {
+            return TURN_YIELD;
+        }
+        gets =
+            atomic_load_explicit(&set->counters->cmd_get, memory_order_relaxed);
+        slot->next++;
+        turn = run_one(c, a);
+        budget -= keys_of(set, a, gets);
+    }
+    return turn;
+}
+
+enum turn conn_run(struct conn *c)
+{
+    enum turn turn = c->upload != NULL ? run_upload(c) : TURN_GO;
+
+    return turn == TURN_GO ? run_requests(c) : turn;
+}
