@@ -306,6 +306,7 @@ static void on_control(struct replink *link, const struct wire_msg *msg)
         tell(link, REP_EV_HELLO);
         return;
     case WIRE_END:
+        log_print(2, "<%d marugoto_end\n", link->fd);
         link->end_came = true;
         return;
     case WIRE_POSITION:
@@ -469,6 +470,7 @@ static bool begin_apply(struct replink *link, bool legacy)
     struct rep_apply_config config = {
         .dialect = legacy ? WIRE_LEGACY : WIRE_OURS,
         .reader = link->peer.reader,
+        .fd = link->fd,
         .expiry_shift = legacy ? 0 : expiry_shift(link),
         .unlinked_since = link->unlinked_since,
         .floors = link->env->floors,
@@ -677,6 +679,9 @@ static void fill_scan(struct replink *link)
     if (!link->scanning || link->out.big != NULL ||
         link->out.room - link->out.len < REP_SCAN_ROOM) {
         return;
+    }
+    if (link->peer.dialect == WIRE_LEGACY) {
+        rep_apply_note_scan(link->apply);
     }
     if (rep_scan_step(&link->scan, &link->peer, &link->out) == REP_SCAN_DONE) {
         link->scanning = false;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/version.h"
 
 enum {
@@ -88,6 +89,35 @@ void rep_apply_copied(struct rep_apply *ap)
 void rep_apply_stats(const struct rep_apply *ap, struct rep_apply_stats *out)
 {
     *out = ap->stats;
+}
+
+/* ---- the lines of -vv --------------------------------------------------- */
+
+static void print_line(const struct rep_apply *ap, const struct wire_msg *msg)
+{
+    log_print(2, "<%d %.*s\n", ap->config.fd, (int)msg->line_len, msg->line);
+}
+
+/* What a client would have been answered; nothing is on this link. */
+static void print_answer(const struct rep_apply *ap, const char *answer)
+{
+    log_print(2, "REP>%d %s\n", ap->config.fd, answer);
+}
+
+static void print_stored(const struct rep_apply *ap, enum store_applied applied)
+{
+    switch (applied) {
+    case STORE_APPLIED:
+    case STORE_APPLIED_SAME:
+        print_answer(ap, "STORED");
+        break;
+    case STORE_STALE:
+        print_answer(ap, "NOT_STORED");
+        break;
+    case STORE_UNSTORABLE:
+        print_answer(ap, "SERVER_ERROR out of memory storing object");
+        break;
+    }
 }
 
 /* ---- conflicts with a legacy peer --------------------------------------- */
@@ -184,13 +214,17 @@ static void judge(struct rep_apply *ap, enum store_applied applied,
 }
 
 /* Nothing older than the peer's change; a legacy peer's is now. */
-static void apply_floor(struct rep_apply *ap, const struct store_key *key,
-                        uint64_t version)
+static enum store_applied
+apply_floor(struct rep_apply *ap, const struct store_key *key, uint64_t version)
 {
+    enum store_applied applied;
+
     if (is_legacy(ap)) {
         version = version_next();
     }
-    judge(ap, store_apply_floor(key, version, source_of(ap)), key, version);
+    applied = store_apply_floor(key, version, source_of(ap));
+    judge(ap, applied, key, version);
+    return applied;
 }
 
 /* LEGACY, nothing held: whether its copy may bring the key. */
@@ -228,13 +262,16 @@ static void apply_item(struct rep_apply *ap, const struct change *c)
 {
     struct store_incoming in = incoming(ap, &c->msg);
 
+    enum store_applied applied = STORE_STALE;
+
     ap->stats.items++;
     if (copy_is_older(ap, &c->key)) {
         ap->stats.stale++;
-        return;
+    } else {
+        applied = store_apply(&c->key, &in, c->data, c->msg.nbytes);
+        judge(ap, applied, &c->key, in.version);
     }
-    judge(ap, store_apply(&c->key, &in, c->data, c->msg.nbytes), &c->key,
-          in.version);
+    print_stored(ap, applied);
 }
 
 /* ---- values that arrive in pieces --------------------------------------- */
@@ -250,7 +287,8 @@ static void refuse_big(struct rep_apply *ap)
     struct store_key key = big_key(ap);
 
     ap->stats.unstorable++;
-    apply_floor(ap, &key, ap->big.version);
+    (void)apply_floor(ap, &key, ap->big.version);
+    print_stored(ap, STORE_UNSTORABLE);
     ap->data = DATA_SKIP;
 }
 
@@ -262,6 +300,7 @@ static void begin_data(struct rep_apply *ap, const struct wire_msg *msg)
     ap->left = (uint64_t)msg->nbytes + 2;
     ap->filled = 0;
     ap->data = DATA_SKIP;
+    print_line(ap, msg);
     if (msg->op != WIRE_REP) {
         ap->stats.skipped++;
         return;
@@ -284,15 +323,18 @@ static void finish_big(struct rep_apply *ap)
     struct store_key key = big_key(ap);
     struct store_incoming in = incoming(ap, &ap->big);
     struct item *it = ap->it;
+    enum store_applied applied = STORE_STALE;
 
     ap->stats.items++;
     ap->it = NULL;
     if (copy_is_older(ap, &key)) {
         ap->stats.stale++;
         store_cancel(it);
-        return;
+    } else {
+        applied = store_apply_item(it, &key, &in);
+        judge(ap, applied, &key, in.version);
     }
-    judge(ap, store_apply_item(it, &key, &in), &key, in.version);
+    print_stored(ap, applied);
 }
 
 /* Copies value bytes into the item; returns how many it took. */
@@ -438,15 +480,23 @@ bool rep_apply_sweep(struct rep_apply *ap)
 
 /* ---- feeding ------------------------------------------------------------ */
 
+static void apply_delete(struct rep_apply *ap, const struct change *c)
+{
+    ap->stats.deletes++;
+    print_answer(ap, apply_floor(ap, &c->key, c->msg.version) == STORE_APPLIED
+                         ? "DELETED"
+                         : "NOT_FOUND");
+}
+
 static void apply_change(struct rep_apply *ap, const struct change *c)
 {
+    print_line(ap, &c->msg);
     switch ((enum wire_op)c->msg.op) {
     case WIRE_REP:
         apply_item(ap, c);
         break;
     case WIRE_DELETE:
-        ap->stats.deletes++;
-        apply_floor(ap, &c->key, c->msg.version);
+        apply_delete(ap, c);
         break;
     case WIRE_FLOOR:
         apply_hash_floor(ap, &c->msg);
@@ -454,6 +504,7 @@ static void apply_change(struct rep_apply *ap, const struct change *c)
     case WIRE_FLUSH:
     case WIRE_FLUSH_AT:
         apply_flush(ap, &c->msg);
+        print_answer(ap, "OK");
         break;
     case WIRE_UNKNOWN:
         ap->stats.skipped++;

@@ -43,6 +43,7 @@ struct rep_apply;
 struct rep_apply_config {
     enum wire_dialect dialect;
     int reader;               /* the peer's, of rep_log */
+    int fd;                   /* names the link in the lines of -vv */
     int32_t expiry_shift;     /* added to expiries: their clock to ours */
     uint64_t unlinked_since;  /* LEGACY: last version when the link was lost */
     struct rep_floor *floors; /* borrowed */

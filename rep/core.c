@@ -372,6 +372,14 @@ static void link_lines(struct rep_core *core, const struct conn *c)
     print(core, REP_LINE_COPYING, c->id);
 }
 
+static void begin_scan(struct rep_core *core, struct conn *c, uint64_t version)
+{
+    c->scanning = true;
+    emit(core, REP_DO_SCAN, c->id)->version = version;
+}
+
+/* A legacy peer that we dialled takes whatever comes for newer than its own:
+ * ours waits until its copy has come, and been compared. */
 static void link_up(struct rep_core *core, struct conn *c, bool legacy)
 {
     struct rep_action *a;
@@ -393,8 +401,9 @@ static void link_up(struct rep_core *core, struct conn *c, bool legacy)
     link_lines(core, c);
     a = emit(core, REP_DO_LINK, c->id);
     a->legacy = legacy;
-    emit(core, REP_DO_SCAN, c->id)->version = 0;
-    c->scanning = true;
+    if (c->received || !legacy) {
+        begin_scan(core, c, 0);
+    }
 }
 
 /* Puts `c` in the place of `old`, without the lines of an end. */
@@ -720,8 +729,7 @@ static void on_overrun(struct rep_core *core, struct conn *c, uint64_t version)
         c->behind = true;
         return;
     }
-    c->scanning = true;
-    emit(core, REP_DO_SCAN, c->id)->version = version;
+    begin_scan(core, c, version);
 }
 
 static void on_copy_received(struct rep_core *core, struct conn *c)
@@ -735,6 +743,9 @@ static void on_copy_received(struct rep_core *core, struct conn *c)
     }
     if (c->dialled) {
         print(core, REP_LINE_START, c->id);
+    }
+    if (c->legacy) {
+        begin_scan(core, c, 0);
     }
 }
 
