@@ -1,0 +1,393 @@
+#include <assert.h>
+#include <string.h>
+
+#include "rep/core_state.h"
+
+/* ---- small things --------------------------------------------------- */
+
+struct rep_action *core_emit(struct rep_core *core, enum rep_action_kind kind,
+                             uint32_t conn)
+{
+    struct rep_action *a;
+
+    assert(core->nactions < REP_CORE_ACTIONS);
+    a = &core->actions[core->nactions++];
+    *a = (struct rep_action){.kind = kind, .conn = conn};
+    return a;
+}
+
+void core_print(struct rep_core *core, enum rep_line line, uint32_t conn)
+{
+    core_emit(core, REP_DO_PRINT, conn)->line = line;
+}
+
+/* splitmix64: Steele, Lea, Flood, OOPSLA 2014. */
+uint64_t core_draw(struct rep_core *core)
+{
+    uint64_t z = core->random += 0x9e3779b97f4a7c15U;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
+
+/* Between half of `ms` and all of it. */
+uint64_t core_jitter(struct rep_core *core, uint32_t ms)
+{
+    return ms / 2 + core_draw(core) % (ms / 2 + 1);
+}
+
+static unsigned slots(const struct rep_core *core)
+{
+    return core->config.peers > 1 ? core->config.peers : 1;
+}
+
+#define TO(state) (1U << (state))
+
+static const struct {
+    const char *name;
+    unsigned to; /* states that may follow */
+} conn_states[] = {
+    [CORE_FREE] = {"free", TO(CORE_ACCEPTED) | TO(CORE_DIALLED)},
+    [CORE_ACCEPTED] = {"accepted",
+                       TO(CORE_WAITING) | TO(CORE_LINKED) | TO(CORE_FREE)},
+    [CORE_DIALLED] = {"dialled",
+                      TO(CORE_WAITING) | TO(CORE_LINKED) | TO(CORE_FREE)},
+    [CORE_WAITING] = {"waiting", TO(CORE_LINKED) | TO(CORE_FREE)},
+    [CORE_LINKED] = {"linked", TO(CORE_FREE)},
+};
+
+void core_conn_set_state(struct rep_core *core, struct core_conn *c,
+                         enum core_conn_state state)
+{
+    assert((conn_states[c->state].to & TO(state)) != 0);
+    c->state = state;
+    c->since = core->now;
+}
+
+struct core_conn *core_conn_find(struct rep_core *core, uint32_t id)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *c = &core->conns[i];
+
+        if (c->state != CORE_FREE && c->id == id) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+struct core_conn *core_conn_add(struct rep_core *core,
+                                const struct rep_event *ev,
+                                enum core_conn_state state)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *c = &core->conns[i];
+
+        if (c->state == CORE_FREE) {
+            *c = (struct core_conn){.id = ev->conn, .addr = ev->addr};
+            c->peer = CORE_NO_PEER;
+            c->heard = core->now;
+            core_conn_set_state(core, c, state);
+            return c;
+        }
+    }
+    return NULL;
+}
+
+bool core_said_hello_before(const struct rep_core *core, uint64_t addr)
+{
+    unsigned n = core->nknown < CORE_KNOWN ? core->nknown : CORE_KNOWN;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (core->known[i] == addr) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void core_remember_hello(struct rep_core *core, uint64_t addr)
+{
+    if (!core_said_hello_before(core, addr)) {
+        core->known[core->nknown++ % CORE_KNOWN] = addr;
+    }
+}
+
+/* Silence of this connection will make it a legacy peer. */
+bool core_may_stay_silent(const struct rep_core *core,
+                          const struct core_conn *c)
+{
+    return c->trusted && !c->spoke && !core_said_hello_before(core, c->addr);
+}
+
+unsigned core_count_linked(const struct rep_core *core)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        n += core->conns[i].state == CORE_LINKED;
+    }
+    return n;
+}
+
+/* The peer has a connection that is surely its own. */
+bool core_peer_has_link(const struct rep_core *core, unsigned peer)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c->state == CORE_LINKED && c->firm && c->peer == peer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- ends of things ------------------------------------------------- */
+
+void core_say_listening(struct rep_core *core)
+{
+    if (!core->said_listening && !core->stopping) {
+        core->said_listening = true;
+        core_emit(core, REP_DO_LISTENING, 0);
+    }
+}
+
+/* The attempt came to nothing: the next one after a longer wait. */
+void core_dial_failed(struct rep_core *core, unsigned peer, bool absent,
+                      uint32_t at_least)
+{
+    struct core_peer *p = &core->peers[peer];
+    uint64_t wait = core_jitter(core, p->backoff);
+
+    p->state = CORE_DIAL_SLEEPING;
+    p->at = core->now + (wait > at_least ? wait : at_least);
+    p->backoff = p->backoff * 2 < REP_CORE_DIAL_MAX_MS ? p->backoff * 2
+                                                       : REP_CORE_DIAL_MAX_MS;
+    p->absent = absent;
+    p->said = true;
+    core_say_listening(core);
+}
+
+/* Forgets an unproven or waiting connection; its dial failed with it. */
+void core_conn_forget(struct rep_core *core, struct core_conn *c, bool absent,
+                      uint32_t at_least)
+{
+    bool dial = c->dialled && c->peer != CORE_NO_PEER &&
+                core->peers[c->peer].state == CORE_DIAL_OPEN;
+    unsigned peer = c->peer;
+
+    core_conn_set_state(core, c, CORE_FREE);
+    if (dial && !core->stopping) {
+        core->peers[peer].next = true;
+        core_dial_failed(core, peer, absent, at_least);
+    }
+}
+
+void core_conn_refuse(struct rep_core *core, struct core_conn *c)
+{
+    core_emit(core, REP_DO_CLOSE, c->id);
+    core_conn_forget(core, c, false, 0);
+}
+
+void core_turn_away(struct rep_core *core, struct core_conn *c)
+{
+    core_print(core, REP_LINE_ALREADY, c->id);
+    core_conn_refuse(core, c);
+}
+
+static void link_up(struct rep_core *core, struct core_conn *c, bool legacy);
+
+/* A place became free: the longest waiting newcomer takes it. */
+static void admit_waiting(struct rep_core *core)
+{
+    struct core_conn *first = NULL;
+
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *c = &core->conns[i];
+
+        if (c->state == CORE_WAITING &&
+            (first == NULL || c->since < first->since)) {
+            first = c;
+        }
+    }
+    if (first != NULL && core_count_linked(core) < slots(core)) {
+        link_up(core, first, false);
+    }
+}
+
+/* The link has ended. */
+void core_link_down(struct rep_core *core, struct core_conn *c)
+{
+    core_conn_set_state(core, c, CORE_FREE);
+    core->quiet_since = core->now;
+    if (core->stopping) {
+        return;
+    }
+    core_print(core, REP_LINE_CLOSE, c->id);
+    core_say_listening(core);
+    admit_waiting(core);
+}
+
+void core_link_cut(struct rep_core *core, struct core_conn *c)
+{
+    core_link_down(core, c);
+    core_emit(core, REP_DO_CLOSE, c->id);
+}
+
+/* ---- beginnings ------------------------------------------------------ */
+
+static void peer_linked(struct rep_core *core, unsigned peer,
+                        const struct core_conn *c)
+{
+    struct core_peer *p = &core->peers[peer];
+
+    p->backoff = REP_CORE_DIAL_MIN_MS;
+    p->absent = false;
+    p->next = false;
+    p->said = false;
+    if (c->dialled) {
+        p->state = CORE_DIAL_IDLE;
+    }
+}
+
+static void link_lines(struct rep_core *core, const struct core_conn *c)
+{
+    if (!c->dialled) {
+        core_print(core, REP_LINE_ACCEPT, c->id);
+        return;
+    }
+    if (!c->loud) {
+        core_print(core, REP_LINE_CONNECT, c->id);
+    }
+    core_print(core, REP_LINE_COPYING, c->id);
+}
+
+void core_begin_scan(struct rep_core *core, struct core_conn *c,
+                     uint64_t version)
+{
+    c->scanning = true;
+    core_emit(core, REP_DO_SCAN, c->id)->version = version;
+}
+
+static void link_up(struct rep_core *core, struct core_conn *c, bool legacy)
+{
+    struct rep_action *a;
+
+    if (!legacy && !c->dialled) {
+        core_emit(core, REP_DO_HELLO, c->id);
+    }
+    core_conn_set_state(core, c, CORE_LINKED);
+    c->legacy = legacy;
+    c->firm = !legacy || c->dialled || c->spoke;
+    c->heard = core->now;
+    c->beat = core->now;
+    /* A legacy peer that dialled sends no copy. */
+    c->received = legacy && !c->dialled;
+    core->said_listening = false;
+    if (c->peer != CORE_NO_PEER) {
+        peer_linked(core, c->peer, c);
+    }
+    link_lines(core, c);
+    a = core_emit(core, REP_DO_LINK, c->id);
+    a->legacy = legacy;
+    /* A legacy peer that we dialled takes whatever comes for newer than its
+     * own: ours waits until its copy has come, and been compared. */
+    if (c->received || !legacy) {
+        core_begin_scan(core, c, 0);
+    }
+}
+
+/* Puts `c` in the place of `old`, without the lines of an end. */
+static void link_replace(struct rep_core *core, struct core_conn *old,
+                         struct core_conn *c)
+{
+    if (c->peer == CORE_NO_PEER) {
+        c->peer = old->peer;
+    }
+    core_emit(core, REP_DO_CLOSE, old->id);
+    core_conn_set_state(core, old, CORE_FREE);
+    link_up(core, c, false);
+}
+
+/* Two connections of one run: both ends must keep the same. */
+void core_keep_one(struct rep_core *core, struct core_conn *old,
+                   struct core_conn *c)
+{
+    bool ours_is_lower = core->config.run < c->run;
+    bool keep_new = old->dialled == c->dialled || c->dialled == ours_is_lower;
+
+    if (keep_new) {
+        link_replace(core, old, c);
+        return;
+    }
+    if (old->peer == CORE_NO_PEER && c->peer != CORE_NO_PEER) {
+        old->peer = c->peer; /* proven to be the one we dial */
+        core->peers[c->peer].copied = old->received;
+    }
+    core_emit(core, REP_DO_CLOSE, c->id);
+    if (c->dialled && c->peer != CORE_NO_PEER) {
+        core->peers[c->peer].state = CORE_DIAL_IDLE;
+    }
+    core_conn_set_state(core, c, CORE_FREE);
+}
+
+/* An occupant that has to make room for `c` without being asked: one that
+ * silence alone brought in, or one nobody configured, for a configured one. */
+static struct core_conn *find_yielding(struct rep_core *core,
+                                       const struct core_conn *c)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *old = &core->conns[i];
+
+        if (old->state == CORE_LINKED &&
+            (!old->firm ||
+             (old->peer == CORE_NO_PEER && c->peer != CORE_NO_PEER))) {
+            return old;
+        }
+    }
+    return NULL;
+}
+
+/* Asks the occupants for a sign of life: true if any can give one. */
+static bool ask_occupants(struct rep_core *core)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *old = &core->conns[i];
+
+        if (old->state == CORE_LINKED && !old->legacy) {
+            old->asked = true;
+            old->beat = core->now;
+            core_emit(core, REP_DO_BEAT, old->id);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* `c` proved to be a peer: a place for it, if there is one. */
+void core_admit(struct rep_core *core, struct core_conn *c, bool legacy)
+{
+    struct core_conn *old;
+
+    if (core_count_linked(core) < slots(core)) {
+        link_up(core, c, legacy);
+        return;
+    }
+    old = find_yielding(core, c);
+    if (old != NULL && (!legacy || c->spoke)) {
+        core_link_cut(core, old);
+        if (c->state != CORE_LINKED) {
+            link_up(core, c, legacy);
+        }
+        return;
+    }
+    if (!legacy && ask_occupants(core)) {
+        core_conn_set_state(core, c, CORE_WAITING);
+        return;
+    }
+    core_turn_away(core, c);
+}
