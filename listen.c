@@ -436,6 +436,26 @@ static int bind_list(const char *text)
     return result;
 }
 
+/* The last line of a process that cannot listen. */
+static void describe_failure(char message[LISTEN_MESSAGE], int error)
+{
+    const char *why = strerror(error);
+
+    if (settings.socketpath != NULL) {
+        (void)snprintf(message, LISTEN_MESSAGE,
+                       "failed to listen on UNIX socket: %s: %s",
+                       settings.socketpath, why);
+    } else if (settings.inter != NULL) {
+        (void)snprintf(message, LISTEN_MESSAGE,
+                       "failed to listen on one of interface(s) %s: %s",
+                       settings.inter, why);
+    } else {
+        (void)snprintf(message, LISTEN_MESSAGE,
+                       "failed to listen on TCP port %d: %s", settings.port,
+                       why);
+    }
+}
+
 static bool bind_tcp(char message[LISTEN_MESSAGE])
 {
     const struct element every = {
@@ -452,16 +472,7 @@ static bool bind_tcp(char message[LISTEN_MESSAGE])
         return true;
     }
     /* 1 stands for no errno at all, which reads "Success". */
-    error = error == 1 ? 0 : -error;
-    if (settings.inter == NULL) {
-        (void)snprintf(message, LISTEN_MESSAGE,
-                       "failed to listen on TCP port %d: %s", settings.port,
-                       strerror(error));
-    } else {
-        (void)snprintf(message, LISTEN_MESSAGE,
-                       "failed to listen on one of interface(s) %s: %s",
-                       settings.inter, strerror(error));
-    }
+    describe_failure(message, error == 1 ? 0 : -error);
     return false;
 }
 
@@ -502,9 +513,7 @@ static bool bind_unix(char message[LISTEN_MESSAGE])
     if (fd == 0) {
         return true;
     }
-    (void)snprintf(message, LISTEN_MESSAGE,
-                   "failed to listen on UNIX socket: %s: %s",
-                   settings.socketpath, strerror(-fd));
+    describe_failure(message, -fd);
     return false;
 }
 
@@ -512,8 +521,7 @@ bool listen_bind(char message[LISTEN_MESSAGE])
 {
     counters = counters_new();
     if (counters == NULL) {
-        (void)snprintf(message, LISTEN_MESSAGE, "failed to listen: %s",
-                       strerror(ENOMEM));
+        describe_failure(message, ENOMEM);
         return false;
     }
     return settings.socketpath != NULL ? bind_unix(message) : bind_tcp(message);
@@ -523,15 +531,16 @@ bool listen_bind(char message[LISTEN_MESSAGE])
 
 static uint16_t bound_port(int fd, int *family)
 {
-    struct sockaddr_storage addr = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } addr = {.in6 = {0}};
     socklen_t len = sizeof(addr);
 
-    (void)getsockname(fd, (struct sockaddr *)&addr, &len);
-    *family = addr.ss_family;
-    if (addr.ss_family == AF_INET6) {
-        return ntohs(((const struct sockaddr_in6 *)&addr)->sin6_port);
-    }
-    return ntohs(((const struct sockaddr_in *)&addr)->sin_port);
+    (void)getsockname(fd, &addr.any, &len);
+    *family = addr.any.sa_family;
+    return ntohs(*family == AF_INET6 ? addr.in6.sin6_port : addr.in.sin_port);
 }
 
 static void write_ports(FILE *file)
@@ -570,36 +579,42 @@ static void publish_ports(void)
     }
 }
 
-static bool listener_open(struct listener *l, struct event_base *base)
+/* 0, or a negative errno. */
+static int listener_open(struct listener *l, struct event_base *base)
 {
     if (listen(l->fd, settings.backlog) != 0) {
-        log_print(0, "listen(): %s\n", strerror(errno));
-        return false;
+        int error = errno;
+
+        log_print(0, "listen(): %s\n", strerror(error));
+        return -error;
+    }
+    if (event_assign(&l->event, base, l->fd, EV_READ | EV_PERSIST,
+                     on_acceptable, l) != 0 ||
+        event_add(&l->event, NULL) != 0) {
+        return -ENOMEM;
     }
     log_print(2, "<%d server listening (%s)\n", l->fd,
               l->protocol == CONN_ASCII ? "ascii" : "auto-negotiate");
     COUNT(counters, total_connections);
-    return event_assign(&l->event, base, l->fd, EV_READ | EV_PERSIST,
-                        on_acceptable, l) == 0 &&
-           event_add(&l->event, NULL) == 0;
+    return 0;
 }
 
 bool listen_open(struct event_base *base, char message[LISTEN_MESSAGE])
 {
     struct listener *l;
+    int error =
+        event_assign(&resume, base, -1, EV_PERSIST, on_resume, NULL) == 0
+            ? 0
+            : -EINVAL;
 
-    if (event_assign(&resume, base, -1, EV_PERSIST, on_resume, NULL) != 0) {
-        (void)snprintf(message, LISTEN_MESSAGE, "failed to prepare a timer");
-        return false;
-    }
     STAILQ_FOREACH (l, &listeners, link) {
-        if (!listener_open(l, base)) {
-            int error = errno;
-
-            (void)snprintf(message, LISTEN_MESSAGE, "failed to listen: %s",
-                           strerror(error));
-            return false;
+        if (error == 0) {
+            error = listener_open(l, base);
         }
+    }
+    if (error != 0) {
+        describe_failure(message, -error);
+        return false;
     }
     atomic_store_explicit(&accepting, true, memory_order_relaxed);
     publish_ports();
