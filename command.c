@@ -220,7 +220,9 @@ static enum get_result get_one(struct command *cmd, int fd,
     enum store_miss why;
     struct item *it;
 
-    if (out_space(cmd->out) < VALUE_ROOM) {
+    /* A touch must not be done twice, so what may need a flush comes first. */
+    if (out_space(cmd->out) < VALUE_ROOM ||
+        (wants_touch(req) && out_has_refs(cmd->out))) {
         return GET_FULL;
     }
     it = get_hold(req, key, &why);

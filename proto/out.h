@@ -74,6 +74,13 @@ void out_bytes(struct out *out, const void *p, size_t n);
  * nothing is referenced: out of memory, a flush will not help. */
 bool out_can_ref(struct out *out, unsigned pieces) MUST_CHECK;
 
+/* Whether any were made since the last flush; without, out_can_ref fails only
+ * for want of memory. */
+static inline bool out_has_refs(const struct out *out)
+{
+    return out->n > 0;
+}
+
 /* Appends a reference to `n` bytes at `p`, without copying. Takes `owner` when
  * `done` is not NULL. The caller checked out_can_ref. */
 void out_ref(struct out *out, const void *p, size_t n, void *owner,

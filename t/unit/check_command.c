@@ -466,6 +466,20 @@ START_TEST(many_large_values_in_one_get)
 }
 END_TEST
 
+START_TEST(a_touch_is_done_once_though_output_is_full)
+{
+    size_t len, big = 700000;
+    char *in = big_set("set", "big", big, &len);
+
+    ck_assert_str_eq(talk_cut(in, len, len), "STORED\r\n");
+    (void)talk("get big big\r\ngat -1 big\r\nget big\r\n");
+    ck_assert_uint_eq(answered,
+                      3 * (strlen("VALUE big 0 700000\r\n") + big + 2) + 15);
+    ck_assert_uint_eq(stat_value("stats\r\n", "touch_hits"), 1);
+    free(in);
+}
+END_TEST
+
 START_TEST(multiget_of_small_values_outgrows_the_buffer)
 {
     enum { KEYS = 300, BYTES = 2000 };
@@ -898,6 +912,7 @@ static Suite *command_suite(void)
     tcase_add_test(tc, gets_gives_the_cas_that_cas_accepts);
     tcase_add_test(tc, values_of_all_sizes_come_back);
     tcase_add_test(tc, many_large_values_in_one_get);
+    tcase_add_test(tc, a_touch_is_done_once_though_output_is_full);
     tcase_add_test(tc, multiget_of_small_values_outgrows_the_buffer);
     tcase_add_test(tc, sent_values_outlive_their_replacement);
     tcase_add_test(tc, too_large_a_value_is_swallowed_then_refused);
