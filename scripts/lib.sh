@@ -12,7 +12,7 @@ configure_tree()
         ! [ -e Makefile.in ] || [ Makefile.am -nt Makefile.in ]; then
         ./autogen.sh || return 1
     fi
-    stamp="$* CC=${CC:-} $(cksum <configure)"
+    stamp="$* CC=${CC:-} $(cat configure Makefile.in config.h.in | cksum)"
     mkdir -p "$dir" || return 1
     if [ -e "$dir/Makefile" ] && [ -e "$dir/.configured" ] &&
         [ "$(cat "$dir/.configured")" = "$stamp" ]; then

@@ -3,11 +3,13 @@
 int main(int argc, char **argv)
 {
     char *p = malloc(8);
+    volatile char *gone = p;
 
     (void)argv;
     if (p == NULL) {
         return 0;
     }
     free(p);
-    return p[argc] == 0 ? 0 : 0;
+    gone[argc] = 0;
+    return 0;
 }

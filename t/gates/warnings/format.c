@@ -1,8 +1,7 @@
-#include <stdio.h>
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void f(const char *p);
 
-int f(const char *p);
-
-int f(const char *p)
+void f(const char *p)
 {
-    return printf(p);
+    say(p);
 }
