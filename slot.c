@@ -69,9 +69,8 @@ static void look_at_one(struct slot *slot, const struct request *req,
     command_prepare(&slot->ahead[0].req);
 }
 
-/* A key that does not fit a whole slot: refuses the line, as soon as that is
- * certain. */
-static void look_at_monster(struct slot *slot)
+/* A whole slot without a key: refuses the line. */
+static void look_at_no_key(struct slot *slot)
 {
     const char *at = slot->buf + slot->pos;
     struct request req = {.verb = VERB_ERROR,
@@ -99,7 +98,7 @@ static void look_at_long_get(struct slot *slot)
         req.more = true;
         look_at_one(slot, &req, used);
     } else {
-        look_at_monster(slot);
+        look_at_no_key(slot);
     }
 }
 
@@ -122,8 +121,6 @@ static void look_at_more_keys(struct slot *slot, const struct held *held)
     if (slot->status == TEXT_OK) {
         req.more = !last;
         look_at_one(slot, &req, used);
-    } else if (slot_is_full(slot)) {
-        look_at_monster(slot);
     }
 }
 
