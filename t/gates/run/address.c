@@ -2,14 +2,13 @@
 
 int main(int argc, char **argv)
 {
-    char *p = malloc(8);
-    volatile char *gone = p;
+    volatile char *p = malloc(8);
 
     (void)argv;
     if (p == NULL) {
         return 0;
     }
-    free(p);
-    gone[argc] = 0;
+    p[7 + argc] = 0;
+    free((char *)(size_t)p);
     return 0;
 }
