@@ -53,6 +53,9 @@ static const struct {
 
 enum { LINE_MAX_BYTES = 1024 };
 
+/* Of an event loop and what wakes it: epoll, eventfd, libevent's pipe. */
+enum { FDS_LOOP = 4 };
+
 static struct command_host host;
 
 /* [m] main thread only, but wake_fd, which is constant once made. */
@@ -213,12 +216,13 @@ static void start_threads(void)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* A client's descriptor must be below the limit; the next one tells. */
-static void check_room_for_clients(void)
+/* Descriptors are given lowest first: the next one tells whether `more` of
+ * ours and a client's fit below the limit. */
+static void require_descriptors(int more)
 {
     int fd = dup(STDERR_FILENO);
 
-    if (fd < 0 || fd >= settings.maxconns - 1) {
+    if (fd < 0 || fd > settings.maxconns - 2 - more) {
         log_fatal(EXIT_FAILURE,
                   "Maxconns setting is too low, use -c to increase.\n");
     }
@@ -244,9 +248,11 @@ static void set_up(void)
     process_drop_privileges();
     process_lock_memory();
 
+    /* libevent ends the process, with words of its own, when it has none. */
+    require_descriptors(FDS_LOOP * (settings.num_threads + 1));
     make_loop();
     start_threads();
-    check_room_for_clients();
+    require_descriptors(0);
     if (replication.start == NULL || settings.rep_peer == NULL) {
         serve(); /* on_serve comes too late for who waits for -d */
     }
