@@ -65,7 +65,7 @@ ok((wait_for { $mc->stats->{time} >= $start + 5 } 10));
 is $c->get('k1'), 'v', 'and the pending one is forgotten';
 
 my $s = $mc->stats;
-is $s->{cmd_flush}, 6, 'cmd_flush';
+is $s->{cmd_flush}, 7, 'cmd_flush';
 cmp_ok $s->{get_flushed} + 0, '>=', 0, 'get_flushed';
 $c->nothing_more;
 done_testing;

@@ -182,7 +182,7 @@ sub _exit_code
 
 # Starts a daemon without waiting for it. A hash first: unix => 1 (listen on a
 # socket file), port => N (default: kernel's choice), bare => 1 (add no option
-# at all but -u).
+# at all but -u), binary => PATH (another daemon than the one under test).
 sub spawn_memcached
 {
     my (@args) = @_;
@@ -204,8 +204,11 @@ sub spawn_memcached
         push @given, '-p', $self->{port} // -1;
     }
     push @given, '-X', free_port()
-        if !$opt->{bare} && !grep({ /^-X/ } @args) && has_replication();
-    $self->{argv} = [binary(), @given, @args];
+        if !$opt->{bare}
+        && !$opt->{binary}
+        && !grep({ /^-X/ } @args)
+        && has_replication();
+    $self->{argv} = [$opt->{binary} // binary(), @given, @args];
     $self->{pid}  = _fork_exec("$dir/stdout", $self->{err}, $self->{argv},
         MEMCACHED_PORT_FILENAME => "$dir/ports");
     push @running, $self;
@@ -406,7 +409,7 @@ sub _problem
 END {
     if ($$ == $owner) {
         my $code = $?;
-        $_->stop for @running;
+        $_->stop for my @all = @running;    # stop takes it off the list
         $? = $code || ($problems ? 1 : 0);
     }
 }

@@ -1,0 +1,266 @@
+package Differential;
+
+# Sends the same bytes to two servers and compares what comes back.
+#
+# A session is a list of steps: a string of bytes, or a code reference that is
+# given a function (key -> present cas id) and returns the bytes, so that each
+# server is sent a cas id of its own.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+
+our @EXPORT_OK =
+    qw(generate_session read_sessions run_session normalise);
+
+# Answered at once, alike by both, and by nothing that sessions hold.
+my $SYNC       = "cache_memlimit 1\r\n";
+my $SYNC_REPLY = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+
+sub pick { return $_[rand @_] }
+
+# --- generated sessions --------------------------------------------------------
+
+my $prefix = '';
+
+sub _key { return $prefix . pick('a' .. 'e') }
+
+sub _value
+{
+    my $size = pick(0, 1, 3, 10, 100, 1000, 2047, 2048, 2049, 5000, 17_000);
+    $size = pick(70_000, 400_000, 600_000, 1_000_000, 1_048_000)
+        if rand() < 0.02;
+    return pick(
+        sub { chr(97 + rand 26) x $size },
+        sub { '' . int rand 1000 },
+        sub { pick('18446744073709551615', ' 7', '+7', '1 x', '-1', '1.5') },
+        sub { "line\r\nEND\r\nget x\r\n" },
+        sub { join '', map { chr rand 256 } 1 .. $size % 300 },
+    )->();
+}
+
+sub _flags { return pick(0, 0, 0, 1, '+5', 65_535, 2**31, 2**32 - 1, '007') }
+
+# Nothing that ends while a session runs.
+sub _exptime
+{
+    return pick(0, 0, 0, 1000, '+1000', 2_592_000, 4_102_444_800, -1, 2**32,
+        2**31, -5);
+}
+
+sub _noreply { return rand() < 0.2 ? ' noreply' : '' }
+
+sub _store
+{
+    my $verb  = pick(qw(set set set add replace append prepend));
+    my $value = _value();
+    return sprintf "%s %s %s %s %d%s\r\n%s\r\n", $verb, _key(), _flags(),
+        _exptime(), length $value, _noreply(), $value;
+}
+
+sub _cas
+{
+    my ($key, $value, $off) = (_key(), _value(), pick(0, 0, 0, 1));
+    my $quiet = _noreply();
+    my $flags = _flags();
+    return sub {
+        my ($cas_of) = @_;
+        return sprintf "cas %s %s 0 %d %d%s\r\n%s\r\n", $key, $flags,
+            length $value, $cas_of->($key) + $off, $quiet, $value;
+    };
+}
+
+sub _keys
+{
+    my $count = pick(1, 1, 2, 3, 8, 30, 120);
+    return join pick(' ', ' ', '  '), map { _key() } 1 .. $count;
+}
+
+sub _retrieve
+{
+    my $verb = pick('get', 'get', 'gets', 'gat 0', 'gats 1000', 'gat -1');
+    return "$verb " . _keys() . pick("\r\n", "\r\n", "\n", "  \r\n");
+}
+
+sub _arithmetic
+{
+    return sprintf "%s %s %s%s\r\n", pick('incr', 'decr'), _key(),
+        pick(0, 1, 1, 10, 999, '18446744073709551615', '007', 'x', '-1',
+        '18446744073709551616', '1x'), _noreply();
+}
+
+sub _small
+{
+    return pick(
+        sub { 'touch ' . _key() . ' ' . pick(0, 1000, -1, 'x', '1x') },
+        sub { 'delete ' . _key() . pick('', '', ' 0', ' 1', ' x') },
+    )->() . _noreply() . "\r\n";
+}
+
+sub _admin
+{
+    return pick(
+        'flush_all',        'flush_all noreply',
+        'flush_all 0',      'flush_all x',
+        'flush_all -1',     'flush_all 1000',
+        'verbosity 0',      'verbosity x',
+        'verbosity 0 0',    'version',
+        'version x',        'cache_memlimit x',
+        'cache_memlimit 7', 'cache_memlimit 64',
+        'stats nonsense',   'stats detail',
+        'stats detail off', 'stats detail x',
+        'stats reset',      'stats cachedump',
+        'stats cachedump x 1', 'stats cachedump 99 1',
+        'stats sizes',      'nonsense',
+        'GET a',            'Set a 0 0 1',
+        'bogus words here', 'nonsense noreply',
+        'gett a',           'slabs nonsense',
+        'stats_',           "ge\tt a",
+    ) . "\r\n";
+}
+
+# A storage command whose data does not fit its length.
+sub _bad_data
+{
+    my $key = _key();
+    return pick(
+        "set $key 0 0 3\r\nabcdefghi\r\n",
+        "set $key 0 0 3\r\nabc\n\nmore words\r\n",
+        "add $key 0 0 10\r\nabc\r\nget $key\r\nsome more\r\n",
+        "set $key 0 0 x\r\n",
+        "set $key 0 0 -1\r\n",
+        "set $key 0 0 2000000\r\n" . ('x' x 2_000_000) . "\r\n",
+        "append $key 0 0 1048560\r\n" . ('y' x 1_048_560) . "\r\n",
+    );
+}
+
+# Steps for session number $n; the random numbers are the caller's (srand).
+sub generate_session
+{
+    my ($n) = @_;
+    $prefix = "s$n";
+    my @steps;
+    for (1 .. 3 + rand 30) {
+        my $r = rand;
+        my $step =
+              $r < 0.35 ? _store()
+            : $r < 0.65 ? _retrieve()
+            : $r < 0.75 ? _arithmetic()
+            : $r < 0.85 ? _small()
+            : $r < 0.92 ? _cas()
+            : $r < 0.98 ? _admin()
+            :             _bad_data();
+        push @steps, $step;
+    }
+    return \@steps;
+}
+
+# --- written sessions ----------------------------------------------------------
+
+# A file holds sessions, separated by lines of `--`. A line is sent with CR LF
+# behind it; \r \n \t \\ \xHH stand for bytes, \c at its end leaves the line end
+# away, {TEXT*N} is TEXT N times. `# ` begins a comment.
+sub read_sessions
+{
+    my ($path) = @_;
+    open my $fh, '<', $path or die "$path: $!";
+    my @sessions = ([]);
+    while (my $line = readline $fh) {
+        chomp $line;
+        next if $line =~ /\A# /;
+        if ($line eq '--') {
+            push @sessions, [];
+            next;
+        }
+        my $end = $line =~ s/\\c\z// ? '' : "\r\n";
+        $line =~ s/\{([^{}*]+)\*(\d+)\}/$1 x $2/ge;
+        my %byte = (r => "\r", n => "\n", t => "\t", '\\' => '\\');
+        $line =~ s/\\(?:x([0-9a-f]{2})|([rnt\\]))/
+            defined $1 ? chr hex $1 : $byte{$2}/gex;
+        push @{$sessions[-1]}, $line . $end;
+    }
+    return grep { @$_ } @sessions;
+}
+
+# --- running -------------------------------------------------------------------
+
+# Sends $bytes in pieces to each of @conns in turn, so that each piece arrives
+# alone more often than not.
+sub _send_cut
+{
+    my ($bytes, @conns) = @_;
+    my $small = rand() < 0.3 && length $bytes->[0] < 4000;
+    my @rest  = @$bytes;
+    while (grep { length } @rest) {
+        my $n = 1 + int rand(
+            $small ? 8 : rand() < 0.05 ? 20 : pick(1000, 20_000, 300_000));
+        for my $i (0 .. $#rest) {
+            $conns[$i]->send(substr $rest[$i], 0, $n, '')
+                if length $rest[$i];
+        }
+    }
+    return;
+}
+
+sub _cas_finder
+{
+    my ($side) = @_;
+    return sub {
+        my ($key) = @_;
+        my ($value, $flags, $cas) = $side->gets($key);
+        return $cas // 1;
+    };
+}
+
+# Runs one session on each server of @$servers ({main, side} clients); gives
+# what each answered.
+sub run_session
+{
+    my ($steps, $servers) = @_;
+    my @mains  = map { $_->{main} } @$servers;
+    my @gotten = ('') x @mains;
+    my @ready  = ('') x @mains;
+    for my $step (@$steps) {
+        if (!ref $step) {
+            $_ .= $step for @ready;
+            next;
+        }
+        _send_cut([map { $_ . $SYNC } @ready], @mains);
+        for my $i (0 .. $#mains) {
+            $gotten[$i] .= $mains[$i]->read_to(qr/\A\Q$SYNC_REPLY\E/);
+            $ready[$i] = $step->(_cas_finder($servers->[$i]{side}));
+        }
+    }
+    _send_cut([map { $_ . "quit\r\n" } @ready], @mains);
+    $_->shutdown_write for @mains;
+    $gotten[$_] .= $mains[$_]->read_all for 0 .. $#mains;
+    return @gotten;
+}
+
+# --- comparing -----------------------------------------------------------------
+
+# cas ids become their order of appearance, versions the same word; values are
+# passed over by their length.
+sub normalise
+{
+    my ($bytes) = @_;
+    my ($out, $at, %seen) = ('', 0);
+    while ($at < length $bytes) {
+        my $end = index $bytes, "\n", $at;
+        $end = length($bytes) - 1 if $end < 0;
+        my $line = substr $bytes, $at, $end + 1 - $at;
+        $at = $end + 1;
+        $line =~ s/\AVERSION [\d.]+/VERSION x/;
+        $line =~ s/\A(VALUE \S+ \d+ \d+) (\d+)\r/
+            $1 . ' cas' . ($seen{$2} \/\/= keys %seen) . "\r"/ex;
+        $out .= $line;
+        if ($line =~ /\AVALUE \S+ \d+ (\d+)/) {
+            $out .= substr $bytes, $at, $1 + 2;
+            $at += $1 + 2;
+        }
+    }
+    return $out;
+}
+
+1;
