@@ -567,6 +567,8 @@ static enum command_result run_simple(struct command *cmd, int fd,
     return COMMAND_DONE;
 }
 
+/* Seven arguments: a struct of them would be written for every request. */
+/* NOLINTNEXTLINE(readability-function-size) */
 enum command_result command_run(struct command *cmd, int fd,
                                 struct request *req, const char *data,
                                 size_t avail, size_t *used,
@@ -583,7 +585,8 @@ enum command_result command_run(struct command *cmd, int fd,
         return run_get(cmd, fd, req);
     }
     if (req->has_data) {
-        return upload_run(cmd, fd, req, data, avail, used, upload);
+        return upload_run(cmd, fd, req, &(struct upload_input){data, avail},
+                          used, upload);
     }
     return run_simple(cmd, fd, req);
 }

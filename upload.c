@@ -168,10 +168,9 @@ static void upload_begin(struct command *cmd, const struct request *req,
     }
 }
 
-/* A request with data, good or refused. */
 enum command_result upload_run(struct command *cmd, int fd,
-                               const struct request *req, const char *data,
-                               size_t avail, size_t *used,
+                               const struct request *req,
+                               const struct upload_input *in, size_t *used,
                                struct upload *upload)
 {
     size_t whole = (size_t)req->nbytes + 2;
@@ -184,17 +183,17 @@ enum command_result upload_run(struct command *cmd, int fd,
             (void)lookup_class(cmd, &key); /* for its line alone */
         }
     }
-    if (LIKELY(avail >= whole)) {
+    if (LIKELY(in->avail >= whole)) {
         *used = whole;
         if (LIKELY(req->verb != VERB_ERROR)) {
-            store_whole(cmd, fd, req, data);
+            store_whole(cmd, fd, req, in->data);
         } else {
             reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
         }
         return COMMAND_DONE;
     }
     upload_begin(cmd, req, upload);
-    *used = upload_feed(upload, data, avail);
+    *used = upload_feed(upload, in->data, in->avail);
     return COMMAND_UPLOAD;
 }
 
@@ -236,7 +235,7 @@ size_t upload_feed(struct upload *upload, const char *p, size_t n)
         struct iovec room = upload_room(upload);
         size_t piece = room.iov_len < left ? room.iov_len : left;
 
-        if (upload->item == NULL) {
+        if (room.iov_base == NULL) { /* swallowed */
             upload->got += left;
             break;
         }

@@ -16,10 +16,16 @@
 
 #include "command.h"
 
+/* The bytes behind the request's line. */
+struct upload_input {
+    const char *data;
+    size_t avail;
+};
+
 /* Runs a request with data, good or refused; as command_run. */
 enum command_result upload_run(struct command *cmd, int fd,
-                               const struct request *req, const char *data,
-                               size_t avail, size_t *used,
+                               const struct request *req,
+                               const struct upload_input *in, size_t *used,
                                struct upload *upload) MUST_CHECK;
 
 #endif

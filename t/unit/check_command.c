@@ -1,215 +1,7 @@
-/* Unit tests of command, upload, reply, lookup, stats and prefix. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* Unit tests of command, upload, reply and lookup. */
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/hash.h"
-#include "base/log.h"
-#include "base/version.h"
-#include "command.h"
-#include "counters.h"
-#include "prefix.h"
-#include "proto/text.h"
-#include "settings.h"
-#include "store.h"
-
-/* A connection without a socket: bytes go in, the answers come out. */
-
-#define NOW_MS 1800000000000ULL
-
-static struct out out;
-static struct command cmd;
-static struct command_host host;
-static int stopped; /* 1: shutdown, 2: graceful */
-
-static char *answers; /* what was sent, terminated */
-static size_t answered;
-
-static void on_shutdown(bool graceful)
-{
-    stopped = graceful ? 2 : 1;
-}
-
-static bool yes(void)
-{
-    return true;
-}
-
-static uint64_t gauge(enum command_gauge which)
-{
-    return (uint64_t)which + 100;
-}
-
-static void conns(void (*row)(void *ctx, const char *name, const char *value),
-                  void *ctx)
-{
-    row(ctx, "7:state", "conn_listening");
-}
-
-static void replication(bool full,
-                        void (*row)(void *ctx, const char *name,
-                                    const char *value),
-                        void *ctx)
-{
-    row(ctx, full ? "link_status" : "replication", "MASTER");
-}
-
-static void start_with(const struct store_config *config)
-{
-    hash_init();
-    clock_freeze(NOW_MS);
-    version_init(VERSION_COUNTING, 0);
-    ck_assert(store_init(config));
-    ck_assert(out_init(&out));
-    host = (struct command_host){.shutdown = on_shutdown,
-                                 .accepting = yes,
-                                 .gauge = gauge,
-                                 .stats_conns = conns,
-                                 .libevent_version = "2.1.12-stable"};
-    cmd = (struct command){&out, counters_new(), &host};
-    counters_reset();
-    stopped = 0;
-    answers = NULL;
-    answered = 0;
-}
-
-static void start(void)
-{
-    struct store_config config = store_config_default();
-
-    start_with(&config);
-}
-
-static void stop(void)
-{
-    free(answers);
-    out_fini(&out);
-    store_fini();
-    prefix_enable(false);
-    prefix_clear();
-}
-
-static void collect(const char *p, size_t n)
-{
-    answers = realloc(answers, answered + n + 1);
-    ck_assert_ptr_nonnull(answers);
-    memcpy(answers + answered, p, n);
-    answered += n;
-    answers[answered] = '\0';
-}
-
-static void flush(void)
-{
-    const struct iovec *iov;
-
-    while (!out_is_empty(&out)) {
-        unsigned n = out_vectors(&out, &iov);
-        size_t sent = 0;
-
-        for (unsigned i = 0; i < n; i++) {
-            collect(iov[i].iov_base, iov[i].iov_len);
-            sent += iov[i].iov_len;
-        }
-        out_sent(&out, sent);
-    }
-}
-
-struct session {
-    char *buf;
-    size_t len;
-    bool uploading, closed;
-    struct upload upload;
-};
-
-/* Runs one request, or goes on with an upload. false: bytes are missing. */
-static bool session_step(struct session *s)
-{
-    struct request req;
-    enum command_result result;
-    size_t used = 0, line = 0;
-
-    if (s->uploading) {
-        used = upload_feed(&s->upload, s->buf, s->len);
-        if (upload_complete(&s->upload)) {
-            while (command_upload_end(&cmd, 9, &s->upload) == COMMAND_FULL) {
-                flush();
-            }
-            s->uploading = false;
-        }
-    } else if (s->len > 0 &&
-               text_parse(s->buf, s->len, &req, &line) == TEXT_OK) {
-        command_prepare(&req);
-        do {
-            result = command_run(&cmd, 9, &req, s->buf + line, s->len - line,
-                                 &used, &s->upload);
-            if (result == COMMAND_FULL) {
-                flush();
-            }
-        } while (result == COMMAND_FULL);
-        s->uploading = result == COMMAND_UPLOAD;
-        s->closed = result == COMMAND_CLOSE || result == COMMAND_DROP;
-    }
-    memmove(s->buf, s->buf + line + used, s->len - line - used);
-    s->len -= line + used;
-    return line + used > 0 && !s->closed;
-}
-
-/* Sends `n` bytes in pieces of `cut` and gives all answers, terminated. */
-static const char *talk_cut(const char *in, size_t n, size_t cut)
-{
-    struct session s = {.buf = malloc(n)};
-
-    answered = 0;
-    collect("", 0);
-    for (size_t at = 0; at < n && !s.closed; at += cut) {
-        size_t piece = n - at < cut ? n - at : cut;
-
-        memcpy(s.buf + s.len, in + at, piece);
-        s.len += piece;
-        while (session_step(&s)) {
-        }
-    }
-    if (s.uploading) {
-        upload_abandon(&s.upload);
-    }
-    flush();
-    if (s.closed) {
-        collect("<closed>", 8);
-    }
-    free(s.buf);
-    return answers;
-}
-
-static const char *talk(const char *in)
-{
-    return talk_cut(in, strlen(in), SIZE_MAX / 2);
-}
-
-static uint64_t stat_value(const char *which, const char *name)
-{
-    char line[128];
-    const char *p;
-
-    (void)snprintf(line, sizeof(line), "STAT %s ", name);
-    p = strstr(talk(which), line);
-    ck_assert_msg(p != NULL, "no row %s", name);
-    return strtoull(p + strlen(line), NULL, 10);
-}
-
-/* "set <key> 0 0 <n>" with n bytes 'v'; malloced. */
-static char *big_set(const char *verb, const char *key, size_t n, size_t *len)
-{
-    char *text = malloc(n + 400);
-    int head = sprintf(text, "%s %s 0 0 %zu\r\n", verb, key, n);
-
-    memset(text + head, 'v', n);
-    memcpy(text + head + n, "\r\n", 3);
-    *len = (size_t)head + n + 2;
-    return text;
-}
+#include "t/unit/talk.h"
 
 /* ---- tables of what goes in and what comes out ----------------------- */
 
@@ -366,33 +158,31 @@ static void exchange(const struct exchange *e, size_t cut)
 
 /* Answers do not depend on how the bytes arrive, but for those that an
  * over-long key takes back: they may have gone out before. */
-static void exchanges(const struct exchange *e, size_t n, bool any_cut)
+static void exchanges(const struct exchange *e, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         exchange(&e[i], SIZE_MAX / 2);
-        for (size_t cut = 1; any_cut && cut < 12; cut++) {
+        for (size_t cut = 1; cut < 12; cut++) {
             exchange(&e[i], cut);
         }
     }
 }
 
-#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
-
 START_TEST(storage_commands_answer_as_documented)
 {
-    exchanges(storage, COUNT_OF(storage), true);
+    exchanges(storage, COUNT_OF(storage));
 }
 END_TEST
 
 START_TEST(retrieval_commands_answer_as_documented)
 {
-    exchanges(retrieval, COUNT_OF(retrieval), true);
+    exchanges(retrieval, COUNT_OF(retrieval));
 }
 END_TEST
 
 START_TEST(other_commands_answer_as_documented)
 {
-    exchanges(other, COUNT_OF(other), true);
+    exchanges(other, COUNT_OF(other));
 }
 END_TEST
 
@@ -412,6 +202,18 @@ START_TEST(gets_gives_the_cas_that_cas_accepts)
     ck_assert_str_eq(talk("get k\r\n"), "VALUE k 2 1\r\ny\r\nEND\r\n");
 }
 END_TEST
+
+/* "set <key> 0 0 <n>" with n bytes 'v'; malloced. */
+static char *big_set(const char *verb, const char *key, size_t n, size_t *len)
+{
+    char *text = malloc(n + 400);
+    int head = sprintf(text, "%s %s 0 0 %zu\r\n", verb, key, n);
+
+    memset(text + head, 'v', n);
+    memcpy(text + head + n, "\r\n", 3);
+    *len = (size_t)head + n + 2;
+    return text;
+}
 
 /* ---- large values ------------------------------------------------------- */
 
@@ -749,95 +551,6 @@ START_TEST(commands_count_as_documented)
 }
 END_TEST
 
-/* ---- stats ------------------------------------------------------------------
- */
-
-START_TEST(stats_words_match_as_stock_matches_them)
-{
-    static const struct exchange words[] = {
-        {"stats foo\r\nstats i\r\nstats noreply\r\nstats itemsx\r\n",
-         "ERROR\r\nERROR\r\nERROR\r\nERROR\r\n"},
-        {"stats sizes_enable\r\nstats replication\r\n", "ERROR\r\nERROR\r\n"},
-        {"stats r\r\nstats reset x\r\n", "RESET\r\nRESET\r\n"},
-        {"stats e\r\nstats extstore\r\n", "END\r\nEND\r\n"},
-        {"stats conns\r\n", "STAT 7:state conn_listening\r\nEND\r\n"},
-        {"stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n"},
-        {"stats detail\r\nstats detail x\r\n",
-         "CLIENT_ERROR usage: stats detail on|off|dump\r\n"
-         "CLIENT_ERROR usage: stats detail on|off|dump\r\n"},
-        {"stats cachedump\r\nstats c 1\r\n",
-         "CLIENT_ERROR bad command line\r\nCLIENT_ERROR bad command line\r\n"},
-        {"stats cachedump x 1\r\nstats cachedump 64 1\r\n",
-         BAD "CLIENT_ERROR Illegal slab id\r\n"},
-        {"stats cachedump 1 0\r\nstats cachedump 0 0\r\n", "END\r\nEND\r\n"},
-    };
-
-    exchanges(words, COUNT_OF(words), true);
-    ck_assert_ptr_nonnull(strstr(talk("stats s\r\n"), "STAT maxbytes "));
-}
-END_TEST
-
-START_TEST(stats_rows_come_in_order)
-{
-    static const char *const names[] = {
-        "pid ",       "version 1.6.45",     "libevent 2.1.12-stable",
-        "cmd_get ",   "limit_maxbytes ",    "hash_power_level ",
-        "bytes ",     "curr_items ",        "evictions ",
-        "uptime 2\r", "replication MASTER",
-    };
-    const char *all, *at;
-
-    host.stats_replication = replication;
-    all = at = talk("stats\r\n");
-    for (size_t i = 0; i + 2 < COUNT_OF(names); i++) {
-        at = strstr(at, names[i]);
-        ck_assert_msg(at != NULL, "%s", names[i]);
-    }
-    ck_assert_ptr_nonnull(strstr(all, "STAT uptime "));
-    ck_assert_ptr_nonnull(strstr(all, "STAT replication MASTER\r\n"));
-    ck_assert_str_eq(all + strlen(all) - 5, "END\r\n");
-    ck_assert_str_eq(talk("stats replication\r\n"),
-                     "STAT link_status MASTER\r\nEND\r\n");
-}
-END_TEST
-
-START_TEST(reset_zeroes_counters_but_not_gauges)
-{
-    (void)talk("set a:1 0 0 1\r\n1\r\nget a:1\r\n");
-    ck_assert_str_eq(talk("stats detail on\r\nget a:1\r\nstats reset\r\n"),
-                     "OK\r\nVALUE a:1 0 1\r\n1\r\nEND\r\nRESET\r\n");
-    ck_assert_uint_eq(stat_value("stats\r\n", "cmd_get"), 0);
-    ck_assert_uint_eq(stat_value("stats\r\n", "total_items"), 0);
-    ck_assert_uint_eq(stat_value("stats\r\n", "curr_items"), 1);
-    ck_assert_str_eq(talk("stats detail dump\r\n"), "END\r\n");
-}
-END_TEST
-
-START_TEST(detail_counts_by_prefix)
-{
-    (void)talk("get a:0\r\nstats detail on\r\nset a:1 0 0 1\r\nx\r\n"
-               "get a:1 a:2 plain\r\ndelete a:1\r\ntouch a:1 0\r\n"
-               "incr a:1 1\r\nstats detail off\r\nget a:1\r\n");
-    ck_assert_str_eq(talk("stats detail dump\r\n"),
-                     "PREFIX a get 2 hit 1 set 1 del 1\r\nEND\r\n");
-    (void)talk("stats reset\r\nstats detail on\r\nget :x\r\n");
-    ck_assert_str_eq(talk("stats detail d\r\n"),
-                     "PREFIX  get 1 hit 0 set 0 del 0\r\nEND\r\n");
-}
-END_TEST
-
-START_TEST(cachedump_lists_items)
-{
-    (void)talk("set abc 0 0 3\r\nxyz\r\nset t 0 100 1\r\nx\r\n");
-    (void)talk("stats cachedump 1 0\r\n");
-    ck_assert_ptr_nonnull(strstr(answers, "ITEM abc [3 b; 0 s]\r\n"));
-    ck_assert_ptr_nonnull(strstr(answers, "ITEM t [1 b; 1800000100 s]\r\n"));
-    ck_assert_str_eq(answers + answered - 5, "END\r\n");
-    (void)talk("stats cachedump 1 1\r\n");
-    ck_assert_ptr_null(strstr(strstr(answers, "ITEM") + 1, "ITEM"));
-}
-END_TEST
-
 /* ---- lines of -vv
  * ------------------------------------------------------------ */
 
@@ -925,11 +638,6 @@ static Suite *command_suite(void)
     tcase_add_test(tc, shutdown_reaches_the_host_when_enabled);
     tcase_add_test(tc, verbosity_is_clamped_to_two);
     tcase_add_test(tc, commands_count_as_documented);
-    tcase_add_test(tc, stats_words_match_as_stock_matches_them);
-    tcase_add_test(tc, stats_rows_come_in_order);
-    tcase_add_test(tc, reset_zeroes_counters_but_not_gauges);
-    tcase_add_test(tc, detail_counts_by_prefix);
-    tcase_add_test(tc, cachedump_lists_items);
     tcase_add_test(tc, vv_lines_are_printed);
     tcase_add_test(tc, a_get_line_in_pieces_has_one_end);
     suite_add_tcase(suite, tc);
