@@ -231,6 +231,8 @@ static void require_descriptors(int more)
 
 static void set_up(void)
 {
+    int loops;
+
     process_standard_files();
     process_check_large_pages();
     process_set_limits();
@@ -248,8 +250,9 @@ static void set_up(void)
     process_drop_privileges();
     process_lock_memory();
 
+    loops = settings.num_threads + 1 + (replication.start != NULL);
     /* libevent ends the process, with words of its own, when it has none. */
-    require_descriptors(FDS_LOOP * (settings.num_threads + 1));
+    require_descriptors(FDS_LOOP * loops);
     make_loop();
     start_threads();
     require_descriptors(0);
