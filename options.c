@@ -285,7 +285,8 @@ static void take_listen(char *arg)
     room = strlen(settings.inter) + strlen(arg) + 2;
     joined = malloc(room);
     if (joined == NULL) {
-        log_fatal(EXIT_FAILURE, "Failed to allocate memory\n");
+        log_print(0, "Failed to allocate memory\n");
+        exit(EXIT_FAILURE);
     }
     (void)snprintf(joined, room, "%s,%s", settings.inter, arg);
     free(given.joined);
@@ -527,7 +528,8 @@ static void take_suboption(char *text)
     char *value = strchr(text, '=');
 
     if (row == NULL) {
-        log_fatal(EXIT_FAILURE, "Illegal suboption \"%s\"\n", text);
+        log_print(0, "Illegal suboption \"%s\"\n", text);
+        exit(EXIT_FAILURE);
     }
     if (row->kind == REFUSED) {
         refuse(row, text);
