@@ -247,18 +247,29 @@ START_TEST(values_of_all_sizes_come_back)
 }
 END_TEST
 
+/* "get" and `key`, which begins with a space, so many times. */
+static void get_line(char *line, const char *key, size_t times)
+{
+    size_t n = strlen(key);
+
+    memcpy(line, "get", 3);
+    line += 3;
+    for (size_t i = 0; i < times; i++) {
+        memcpy(line, key, n);
+        line += n;
+    }
+    memcpy(line, "\r\n", 3);
+}
+
 START_TEST(many_large_values_in_one_get)
 {
     enum { KEYS = 200, BYTES = 50000 };
-    char get[4 + KEYS * 4 + 3] = "get";
+    char get[4 + KEYS * 4 + 3];
     size_t len, per_key = strlen("VALUE big 0 50000\r\n") + BYTES + 2;
     char *in = big_set("set", "big", BYTES, &len);
 
     ck_assert_str_eq(talk_cut(in, len, len), "STORED\r\n");
-    for (int i = 0; i < KEYS; i++) {
-        strcat(get, " big");
-    }
-    strcat(get, "\r\n");
+    get_line(get, " big", KEYS);
     (void)talk(get);
     ck_assert_uint_eq(answered, KEYS * per_key + 5);
     for (size_t i = 0; i < KEYS; i++) {
@@ -285,15 +296,12 @@ END_TEST
 START_TEST(multiget_of_small_values_outgrows_the_buffer)
 {
     enum { KEYS = 300, BYTES = 2000 };
-    char get[4 + KEYS * 3 + 3] = "get";
+    char get[4 + KEYS * 3 + 3];
     size_t len, per_key = strlen("VALUE kk 0 2000\r\n") + BYTES + 2;
     char *in = big_set("set", "kk", BYTES, &len);
 
     ck_assert_str_eq(talk_cut(in, len, len), "STORED\r\n");
-    for (int i = 0; i < KEYS; i++) {
-        strcat(get, " kk");
-    }
-    strcat(get, "\r\n");
+    get_line(get, " kk", KEYS);
     (void)talk(get);
     ck_assert_uint_eq(answered, KEYS * per_key + 5);
     ck_assert_uint_eq(stat_value("stats\r\n", "get_hits"), KEYS);
@@ -314,9 +322,9 @@ START_TEST(sent_values_outlive_their_replacement)
               COMMAND_DONE);
     free(in);
     in = malloc(6000);
-    strcpy(in, "set big 0 0 5000\r\n");
+    memcpy(in, "set big 0 0 5000\r\n", 18);
     memset(in + 18, 'w', 5000);
-    strcpy(in + 5018, "\r\n");
+    memcpy(in + 5018, "\r\n", 3);
     answered = 0;
     {
         size_t line;

@@ -178,7 +178,7 @@ static void key_line(char *line, const char *before, size_t n,
 
     memcpy(line, before, len);
     memset(line + len, 'k', n);
-    strcpy(line + len + n, after);
+    memcpy(line + len + n, after, strlen(after) + 1);
 }
 
 START_TEST(keys_have_at_most_250_bytes)
@@ -207,14 +207,13 @@ END_TEST
 
 START_TEST(only_the_last_of_23_words_is_noreply)
 {
+    static const char junk[] =
+        " j j j j j j j j j j j j j j j j j j j j j j j j";
     char line[200];
 
     for (int words = 6; words < 30; words++) {
-        strcpy(line, "set k 0 0 1");
-        for (int i = 6; i < words; i++) {
-            strcat(line, " j");
-        }
-        strcat(line, " noreply\r\n");
+        (void)snprintf(line, sizeof(line), "set k 0 0 1%.*s noreply\r\n",
+                       2 * (words - 6), junk);
         parses(line);
         ck_assert_msg(req.noreply == (words <= 23), "%d words", words);
     }
