@@ -324,7 +324,11 @@ void core_keep_one(struct rep_core *core, struct core_conn *old,
     }
     if (old->peer == CORE_NO_PEER && c->peer != CORE_NO_PEER) {
         old->peer = c->peer; /* proven to be the one we dial */
-        core->peers[c->peer].copied = old->received;
+        core->peers[c->peer].copied =
+            core->peers[c->peer].copied || old->received;
+    }
+    if (!c->dialled) {
+        core_emit(core, REP_DO_HELLO, c->id); /* it may need that proof */
     }
     core_emit(core, REP_DO_CLOSE, c->id);
     if (c->dialled && c->peer != CORE_NO_PEER) {

@@ -60,6 +60,7 @@ struct core_peer {
     enum core_dial_state state;
     uint64_t at;      /* SLEEPING: ms of the next attempt */
     uint32_t backoff; /* ms */
+    bool dialled;     /* at least once */
     bool said;        /* the present failure was printed */
     bool loud;        /* the attempt under way is printed */
     bool next;        /* the last address led nowhere */

@@ -128,12 +128,12 @@ static void plan_dial(struct rep_core *core, unsigned peer)
     }
     if (p->state == CORE_DIAL_IDLE) {
         p->state = CORE_DIAL_SLEEPING;
-        p->at = core->quiet_since == core->now && !p->copied
-                    ? core->now
-                    : core->now + core_jitter(core, REP_CORE_DIAL_MIN_MS);
+        p->at = p->dialled ? core->now + core_jitter(core, REP_CORE_DIAL_MIN_MS)
+                           : core->now;
     }
     if (p->state == CORE_DIAL_SLEEPING && core->now >= p->at) {
         p->state = CORE_DIAL_PENDING;
+        p->dialled = true;
         p->loud = !p->said;
         a = core_emit(core, REP_DO_DIAL, 0);
         a->peer = peer;
@@ -143,11 +143,24 @@ static void plan_dial(struct rep_core *core, unsigned peer)
     }
 }
 
+/* When to give up waiting for a copy: after twice the timeout without a link
+ * that may bring one. Our own dialect notices silence by itself. */
 static uint64_t serve_deadline(const struct rep_core *core)
 {
-    return core_count_linked(core) != 0
-               ? CORE_NEVER
-               : core->quiet_since + 2 * (uint64_t)core->config.timeout;
+    uint64_t since = core->quiet_since;
+
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c->state != CORE_LINKED || !c->firm || c->peer == CORE_NO_PEER) {
+            continue;
+        }
+        if (!c->legacy) {
+            return CORE_NEVER;
+        }
+        since = later(since, c->heard);
+    }
+    return since + 2 * (uint64_t)core->config.timeout;
 }
 
 /* Nobody is left whose copy could still be waited for. */

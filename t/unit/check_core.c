@@ -1,0 +1,1147 @@
+/* The decisions of replication, in virtual time: scripts of events with the
+ * actions they bring, and random schedules of two nodes on a model network. */
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rep/core.h"
+
+#define TIMEOUT  5000
+#define SKEW_BIG (25LL * 3600 * 1000)
+
+/* ---- scripts ------------------------------------------------------------ */
+
+static struct rep_core *core;
+static uint64_t now;   /* ms */
+static uint64_t timer; /* asked for by the core; 0 none yet */
+static char said[2048];
+
+static const char *const line_names[] = {
+    [REP_LINE_ACCEPT] = "accept",   [REP_LINE_CONNECT] = "connect",
+    [REP_LINE_COPYING] = "copying", [REP_LINE_START] = "start",
+    [REP_LINE_CLOSE] = "close",     [REP_LINE_ALREADY] = "already",
+};
+
+static void add(const char *format, ...)
+{
+    size_t used = strlen(said);
+    va_list args;
+
+    if (used > 0) {
+        used += (size_t)snprintf(said + used, sizeof(said) - used, "; ");
+    }
+    va_start(args, format);
+    (void)vsnprintf(said + used, sizeof(said) - used, format, args);
+    va_end(args);
+}
+
+static void describe(const struct rep_action *a)
+{
+    switch (a->kind) {
+    case REP_DO_LISTENING:
+        add("listening");
+        return;
+    case REP_DO_DIAL:
+        add("dial%s%s", a->loud ? " loud" : "", a->next ? " next" : "");
+        return;
+    case REP_DO_UNDIAL:
+        add("undial");
+        return;
+    case REP_DO_CLOSE:
+        add("close %u", a->conn);
+        return;
+    case REP_DO_HELLO:
+        add("hello %u", a->conn);
+        return;
+    case REP_DO_SLOT:
+        add("slot");
+        return;
+    case REP_DO_LINK:
+        add("link %u%s", a->conn, a->legacy ? " legacy" : "");
+        return;
+    case REP_DO_SCAN:
+        add("scan %u from %llu", a->conn, (unsigned long long)a->version);
+        return;
+    case REP_DO_ANNOUNCE:
+        add("announce %u", a->conn);
+        return;
+    case REP_DO_BEAT:
+        add("beat %u", a->conn);
+        return;
+    case REP_DO_SERVE:
+        add("serve");
+        return;
+    case REP_DO_PRINT:
+        add("'%s'", line_names[a->line]);
+        return;
+    case REP_DO_TIMER:
+        timer = a->at;
+        return;
+    case REP_DO_DRAIN:
+        add("drain %u", a->conn);
+        return;
+    case REP_DO_END:
+        add("end");
+        return;
+    }
+}
+
+static const char *step(struct rep_event ev)
+{
+    size_t n = 0;
+    const struct rep_action *a = rep_core_step(core, &ev, now, &n);
+
+    said[0] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        describe(&a[i]);
+    }
+    return said;
+}
+
+#define EXPECT(event, ...)                                                     \
+    ck_assert_str_eq(step((struct rep_event)event), __VA_ARGS__)
+#define EV(...)                                                                \
+    {                                                                          \
+        __VA_ARGS__                                                            \
+    }
+
+/* Lets `ms` pass, waking the core whenever it asked to be. */
+static const char *pass(uint64_t ms)
+{
+    static char all[2048];
+    uint64_t end = now + ms;
+
+    all[0] = '\0';
+    while (timer != 0 && timer <= end) {
+        now = timer > now ? timer : now;
+        timer = 0;
+        (void)step((struct rep_event){.kind = REP_EV_TICK});
+        if (said[0] != '\0') {
+            (void)strncat(all, all[0] != '\0' ? "; " : "",
+                          sizeof(all) - strlen(all) - 1);
+            (void)strncat(all, said, sizeof(all) - strlen(all) - 1);
+        }
+    }
+    now = end;
+    return all;
+}
+
+static void begin(uint64_t run, unsigned peers)
+{
+    struct rep_core_config config = {
+        .run = run, .seed = 7, .timeout = TIMEOUT, .peers = peers, .slot = 1};
+
+    rep_core_free(core);
+    core = rep_core_new(&config);
+    ck_assert_ptr_nonnull(core);
+    now = 1000;
+    timer = 0;
+}
+
+static void finish(void)
+{
+    rep_core_free(core);
+    core = NULL;
+}
+
+#define ACCEPTED(c, ...)                                                       \
+    EV(.kind = REP_EV_ACCEPTED, .conn = (c), .addr = 77, __VA_ARGS__)
+#define CONNECTED(c) EV(.kind = REP_EV_CONNECTED, .conn = (c), .addr = 77)
+#define HELLO(c, r)  EV(.kind = REP_EV_HELLO, .conn = (c), .run = (r), .slot = 9)
+#define ON(k, c)     EV(.kind = REP_EV_##k, .conn = (c))
+
+/* A listener with a link on connection 1, copies done. */
+static void begin_linked_listener(uint64_t run, uint64_t peer_run)
+{
+    begin(run, 0);
+    EXPECT(EV(.kind = REP_EV_START), "listening; serve");
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(HELLO(1, peer_run), "hello 1; 'accept'; link 1; scan 1 from 0");
+    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+    EXPECT(ON(COPY_RECEIVED, 1), "");
+    ck_assert_int_eq(rep_core_status(core), REP_LINKED);
+}
+
+START_TEST(listener_serves_at_once)
+{
+    begin(5, 0);
+    EXPECT(EV(.kind = REP_EV_START), "listening; serve");
+    ck_assert_int_eq(rep_core_status(core), REP_LISTENING);
+}
+END_TEST
+
+START_TEST(dialler_serves_when_the_copy_is_there)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
+    ck_assert_int_eq(rep_core_status(core), REP_COPYING);
+    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+    EXPECT(ON(COPY_RECEIVED, 1), "'start'; serve");
+    ck_assert_int_eq(rep_core_status(core), REP_LINKED);
+}
+END_TEST
+
+START_TEST(refused_dialler_serves_at_once_and_dials_on)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_REFUSED),
+           "listening; serve");
+    for (int i = 0; i < 50; i++) {
+        uint64_t wait = timer - now;
+
+        ck_assert_uint_le(wait, REP_CORE_DIAL_MAX_MS);
+        ck_assert_uint_ge(wait, REP_CORE_DIAL_MIN_MS / 2);
+        ck_assert_str_eq(pass(wait), "dial");
+        EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_REFUSED), "");
+    }
+    ck_assert_int_eq(rep_core_status(core), REP_DIALING);
+    (void)pass(REP_CORE_DIAL_MAX_MS);
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(HELLO(1, 9), "'connect'; 'copying'; link 1; scan 1 from 0");
+}
+END_TEST
+
+START_TEST(unknown_name_counts_as_absent)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_UNKNOWN_HOST),
+           "listening; serve");
+}
+END_TEST
+
+START_TEST(silent_peer_is_waited_for_twice_the_timeout)
+{
+    uint64_t start;
+
+    begin(5, 1);
+    start = now;
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_SILENT), "listening");
+    while (strstr(pass(100), "serve") == NULL) {
+        ck_assert_uint_le(now, start + 2 * TIMEOUT + 100);
+        (void)step((struct rep_event){.kind = REP_EV_DIAL_FAILED,
+                                      .cause = REP_SILENT});
+    }
+    ck_assert_uint_ge(now, start + 2 * TIMEOUT);
+}
+END_TEST
+
+START_TEST(silent_acceptor_is_closed_and_dialled_again)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    ck_assert_str_eq(pass(TIMEOUT), "close 1; listening");
+    ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial next");
+}
+END_TEST
+
+START_TEST(lost_link_is_dialled_again_at_once)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
+    EXPECT(ON(COPY_RECEIVED, 1), "'start'; serve");
+    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial loud");
+    EXPECT(CONNECTED(2), "hello 2");
+    EXPECT(HELLO(2, 10), "'copying'; link 2; scan 2 from 0");
+}
+END_TEST
+
+START_TEST(link_lost_while_copying_keeps_the_port_closed)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
+    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial loud");
+    EXPECT(CONNECTED(2), "hello 2");
+    EXPECT(HELLO(2, 9), "'copying'; link 2; scan 2 from 0");
+    EXPECT(ON(COPY_RECEIVED, 2), "'start'; serve");
+}
+END_TEST
+
+START_TEST(peer_gone_while_copying_opens_the_port)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
+    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial loud");
+    EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_REFUSED), "serve");
+}
+END_TEST
+
+/* Both dial at once; 1 is what we dialled, 2 what the peer did. */
+START_TEST(lower_run_id_keeps_what_it_dialled)
+{
+    for (int theirs_first = 0; theirs_first < 2; theirs_first++) {
+        begin(5, 1);
+        EXPECT(EV(.kind = REP_EV_START), "dial loud");
+        EXPECT(CONNECTED(1), "hello 1");
+        EXPECT(ACCEPTED(2, .configured = true, .trusted = true), "");
+        if (theirs_first) {
+            EXPECT(HELLO(2, 9), "hello 2; 'accept'; link 2; scan 2 from 0");
+            EXPECT(HELLO(1, 9), "close 2; 'copying'; link 1; scan 1 from 0");
+        } else {
+            EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
+            EXPECT(HELLO(2, 9), "hello 2; close 2");
+        }
+        EXPECT(ON(CLOSED, 2), "");
+        EXPECT(ON(COPY_RECEIVED, 1), "'start'; serve");
+    }
+}
+END_TEST
+
+START_TEST(higher_run_id_keeps_what_the_other_dialled)
+{
+    for (int theirs_first = 0; theirs_first < 2; theirs_first++) {
+        begin(9, 1);
+        EXPECT(EV(.kind = REP_EV_START), "dial loud");
+        EXPECT(CONNECTED(1), "hello 1");
+        EXPECT(ACCEPTED(2, .configured = true, .trusted = true), "");
+        if (theirs_first) {
+            EXPECT(HELLO(2, 5), "hello 2; 'accept'; link 2; scan 2 from 0");
+            EXPECT(HELLO(1, 5), "close 1");
+        } else {
+            EXPECT(HELLO(1, 5), "'copying'; link 1; scan 1 from 0");
+            EXPECT(HELLO(2, 5),
+                   "close 1; hello 2; 'accept'; link 2; scan 2 from 0");
+        }
+        EXPECT(ON(COPY_RECEIVED, 2), "serve");
+        ck_assert_str_eq(pass(TIMEOUT / 4), "beat 2");
+    }
+}
+END_TEST
+
+START_TEST(completed_hello_cancels_a_dial_under_way)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(ACCEPTED(2, .configured = true, .trusted = true), "");
+    EXPECT(HELLO(2, 9), "hello 2; 'accept'; link 2; scan 2 from 0; undial");
+}
+END_TEST
+
+START_TEST(same_dialler_keeps_the_newer)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 9), "close 1; hello 2; 'accept'; link 2; scan 2 from 0");
+}
+END_TEST
+
+START_TEST(own_run_id_is_recognised)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 5), "hello 2");
+    EXPECT(HELLO(1, 5), "close 1; listening; serve");
+    EXPECT(ON(CLOSED, 2), "");
+    ck_assert_str_eq(pass(REP_CORE_SELF_MS - 1), "");
+}
+END_TEST
+
+START_TEST(second_peer_is_turned_away_by_a_living_one)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 10), "beat 1");
+    EXPECT(ON(HEARD, 1), "'already'; close 2");
+}
+END_TEST
+
+START_TEST(second_peer_takes_the_place_of_a_dead_one)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 10), "beat 1");
+    ck_assert_str_eq(pass(1000), "'close'; listening; hello 2; 'accept'; "
+                                 "link 2; scan 2 from 0; close 1");
+}
+END_TEST
+
+START_TEST(configured_peer_displaces_another)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 10), "hello 2; 'accept'; link 2; scan 2 from 0");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(HELLO(1, 9),
+           "'close'; listening; close 2; 'copying'; link 1; scan 1 from 0");
+}
+END_TEST
+
+START_TEST(silent_link_is_cut_after_the_timeout)
+{
+    const char *seen;
+
+    begin_linked_listener(5, 9);
+    seen = pass(TIMEOUT - 1);
+    ck_assert_ptr_null(strstr(seen, "close"));
+    ck_assert_ptr_nonnull(strstr(seen, "beat 1"));
+    ck_assert_ptr_nonnull(strstr(pass(1), "'close'; listening; close 1"));
+}
+END_TEST
+
+START_TEST(woken_process_reads_before_it_judges)
+{
+    begin_linked_listener(5, 9);
+    now += 60000; /* stopped, with its timer long due */
+    EXPECT(EV(.kind = REP_EV_TICK), "beat 1");
+    EXPECT(ON(HEARD, 1), "");
+    ck_assert_ptr_null(strstr(pass(TIMEOUT - 1), "close"));
+    ck_assert_ptr_nonnull(strstr(pass(1), "close 1"));
+}
+END_TEST
+
+START_TEST(stranger_is_cut_off)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(ON(NONSENSE, 1), "close 1");
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(ON(LEGACY, 2), "close 2");
+    EXPECT(ACCEPTED(3, ), "");
+    ck_assert_str_eq(pass(REP_CORE_UNPROVEN_MS - 1), "");
+    ck_assert_str_eq(pass(1), "close 3");
+}
+END_TEST
+
+START_TEST(strangers_never_fill_the_places)
+{
+    char closed[32];
+
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    for (unsigned i = 1; i <= 1000; i++) {
+        closed[0] = '\0';
+        if (i > REP_CORE_UNPROVEN) {
+            (void)snprintf(closed, sizeof(closed), "close %u",
+                           i - REP_CORE_UNPROVEN);
+        }
+        EXPECT(ACCEPTED(i, ), closed);
+        now++;
+    }
+    EXPECT(ACCEPTED(2000, .configured = true, .trusted = true), "");
+    EXPECT(HELLO(2000, 9), "hello 2000; 'accept'; link 2000; scan 2000 from 0");
+}
+END_TEST
+
+START_TEST(trusted_silence_is_legacy)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, .trusted = true), "");
+    ck_assert_str_eq(pass(REP_CORE_SILENT_MS - 1), "");
+    ck_assert_str_eq(pass(1), "'accept'; link 1 legacy; scan 1 from 0");
+    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+    ck_assert_int_eq(rep_core_status(core), REP_LINKED);
+    ck_assert_str_eq(pass(10 * TIMEOUT), ""); /* no beats, no judgement */
+}
+END_TEST
+
+START_TEST(one_who_said_hello_is_never_legacy)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    EXPECT(ACCEPTED(2, .trusted = true), "");
+    ck_assert_str_eq(pass(REP_CORE_UNPROVEN_MS), "close 2");
+}
+END_TEST
+
+START_TEST(silent_link_gives_way_to_a_hello)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, .trusted = true), "");
+    ck_assert_str_eq(pass(1000), "'accept'; link 1 legacy; scan 1 from 0");
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 9), "'close'; listening; close 1; hello 2; 'accept'; "
+                        "link 2; scan 2 from 0");
+}
+END_TEST
+
+START_TEST(legacy_peer_that_spoke_keeps_its_place)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, .trusted = true), "");
+    EXPECT(ON(LEGACY, 1), "'accept'; link 1 legacy; scan 1 from 0");
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(HELLO(2, 9), "'already'; close 2");
+}
+END_TEST
+
+START_TEST(hello_on_a_legacy_link_closes_it)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, .trusted = true), "");
+    (void)pass(1000);
+    EXPECT(HELLO(1, 9), "'close'; listening; close 1");
+}
+END_TEST
+
+START_TEST(dialled_legacy_peer_copies_first)
+{
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(ON(LEGACY, 1), "'copying'; link 1 legacy");
+    EXPECT(ON(COPY_RECEIVED, 1), "'start'; scan 1 from 0; serve");
+    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+}
+END_TEST
+
+START_TEST(overrun_is_scanned)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = 70),
+           "scan 1 from 70");
+    EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = 95), "");
+    EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = 90), "");
+    EXPECT(ON(SCAN_DONE, 1), "scan 1 from 90");
+    EXPECT(ON(SCAN_DONE, 1), "");
+    EXPECT(ON(SCAN_DONE, 1), "");
+}
+END_TEST
+
+START_TEST(overrun_delays_the_announcement)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(HELLO(1, 9), "hello 1; 'accept'; link 1; scan 1 from 0");
+    EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = UINT64_MAX), "");
+    EXPECT(ON(SCAN_DONE, 1), "scan 1 from 18446744073709551615");
+    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+}
+END_TEST
+
+START_TEST(greater_run_leaves_a_common_slot)
+{
+    begin(9, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 5, .slot = 1),
+           "slot; hello 1; 'accept'; link 1; scan 1 from 0");
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 9, .slot = 1),
+           "hello 1; 'accept'; link 1; scan 1 from 0");
+}
+END_TEST
+
+START_TEST(clock_far_ahead_is_refused)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 9, .skew = SKEW_BIG),
+           "close 1");
+}
+END_TEST
+
+START_TEST(stop_drains_then_ends)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(EV(.kind = REP_EV_STOP), "drain 1; close 2");
+    EXPECT(ACCEPTED(3, ), "close 3");
+    EXPECT(ON(DRAINED, 1), "close 1; end");
+}
+END_TEST
+
+START_TEST(stop_is_bounded)
+{
+    begin_linked_listener(5, 9);
+    EXPECT(EV(.kind = REP_EV_STOP), "drain 1");
+    ck_assert_str_eq(pass(REP_CORE_DRAIN_MS), "beat 1; close 1; end");
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(EV(.kind = REP_EV_STOP), "undial; end");
+}
+END_TEST
+
+/* ---- two nodes on a model network ---------------------------------------- */
+
+#define CONNS  400
+#define EVENTS 4096
+
+enum what { TO_CORE, DIAL_ARRIVES, MESSAGE };
+enum message { M_HELLO, M_COPY, M_BEAT, M_FIN };
+
+struct node {
+    struct rep_core *core;
+    uint64_t run, timer;
+    unsigned life; /* counts restarts */
+    unsigned dial; /* counts dials: a cancelled one arrives in vain */
+    bool alive, dials, serving, knows_peer;
+};
+
+struct end {
+    unsigned life; /* of the node, when it opened */
+    bool open, linked, legacy, copied_in;
+    uint64_t free_at;        /* of the next message */
+    unsigned sent;           /* messages */
+    uint8_t held[16], nheld; /* came before the link was up */
+};
+
+static struct {
+    struct node node[2];
+    struct end end[CONNS][2]; /* by node */
+    unsigned nconns;
+    bool cut; /* nothing gets through */
+    uint64_t now, random;
+    struct event {
+        uint64_t at;
+        enum what what;
+        unsigned node, life, conn, serial;
+        struct rep_event ev;
+        enum message message;
+    } queue[EVENTS];
+    unsigned nqueue;
+} net;
+
+static uint64_t chance(uint64_t below)
+{
+    net.random ^= net.random << 13;
+    net.random ^= net.random >> 7;
+    net.random ^= net.random << 17;
+    return net.random % below;
+}
+
+static struct event *schedule(uint64_t at, enum what what, unsigned node)
+{
+    struct event *e = &net.queue[net.nqueue++];
+
+    ck_assert_uint_lt(net.nqueue, EVENTS);
+    memset(e, 0, sizeof(*e));
+    e->at = at;
+    e->what = what;
+    e->node = node;
+    e->life = net.node[node].life;
+    return e;
+}
+
+static void net_step(unsigned n, struct rep_event ev);
+
+static void send_message(unsigned from, unsigned conn, enum message message)
+{
+    struct end *e = &net.end[conn][from];
+    struct event *ev;
+
+    e->free_at = (e->free_at > net.now ? e->free_at : net.now) + 1 + chance(20);
+    ev = schedule(e->free_at, MESSAGE, !from);
+    ev->serial = ++e->sent;
+    ev->conn = conn;
+    ev->message = message;
+}
+
+static void net_close(unsigned n, unsigned conn)
+{
+    if (net.end[conn][n].open) {
+        net.end[conn][n].open = false;
+        net.end[conn][n].linked = false;
+        send_message(n, conn, M_FIN);
+    }
+}
+
+static void net_receive(unsigned n, unsigned conn, enum message message)
+{
+    struct end *e = &net.end[conn][n];
+
+    if (!e->open) {
+        return;
+    }
+    if (message == M_FIN) {
+        e->open = false;
+        e->linked = false;
+        net_step(n, (struct rep_event){.kind = REP_EV_CLOSED, .conn = conn});
+        return;
+    }
+    if (message != M_HELLO && !e->linked) {
+        ck_assert_uint_lt(e->nheld, sizeof(e->held));
+        e->held[e->nheld++] = (uint8_t)message;
+        return;
+    }
+    net_step(n, (struct rep_event){.kind = REP_EV_HEARD, .conn = conn});
+    if (message == M_HELLO) {
+        net_step(n, (struct rep_event){.kind = REP_EV_HELLO,
+                                       .conn = conn,
+                                       .run = net.node[!n].run,
+                                       .slot = (uint8_t)!n});
+    } else if (message == M_COPY && e->open) {
+        e->copied_in = true;
+        net_step(
+            n, (struct rep_event){.kind = REP_EV_COPY_RECEIVED, .conn = conn});
+    }
+}
+
+static void net_link(unsigned n, unsigned conn)
+{
+    struct end *e = &net.end[conn][n];
+
+    e->linked = true;
+    for (unsigned i = 0; i < e->nheld; i++) {
+        struct event *ev = schedule(net.now + i, MESSAGE, n);
+
+        ev->conn = conn;
+        ev->message = (enum message)e->held[i];
+    }
+    e->nheld = 0;
+}
+
+static void net_later(unsigned n, uint64_t ms, enum rep_event_kind kind,
+                      unsigned conn)
+{
+    struct event *e = schedule(net.now + ms, TO_CORE, n);
+
+    e->ev = (struct rep_event){.kind = kind, .conn = conn};
+}
+
+static void net_do(unsigned n, const struct rep_action *a)
+{
+    struct node *node = &net.node[n];
+
+    switch (a->kind) {
+    case REP_DO_DIAL:
+        schedule(net.now + 1 + chance(20), DIAL_ARRIVES, n)->serial =
+            ++node->dial;
+        return;
+    case REP_DO_UNDIAL:
+        node->dial++;
+        return;
+    case REP_DO_CLOSE:
+        net_close(n, a->conn);
+        return;
+    case REP_DO_HELLO:
+        send_message(n, a->conn, M_HELLO);
+        return;
+    case REP_DO_LINK:
+        /* Legacy: a cut held its hello up; that will end this link. */
+        net.end[a->conn][n].legacy = a->legacy;
+        net_link(n, a->conn);
+        return;
+    case REP_DO_SCAN:
+        net_later(n, chance(200), REP_EV_SCAN_DONE, a->conn);
+        return;
+    case REP_DO_ANNOUNCE:
+        if (!net.end[a->conn][n].legacy) {
+            send_message(n, a->conn, M_COPY);
+        }
+        return;
+    case REP_DO_BEAT:
+        send_message(n, a->conn, M_BEAT);
+        return;
+    case REP_DO_SERVE:
+        ck_assert(!node->serving);
+        node->serving = true;
+        return;
+    case REP_DO_TIMER:
+        node->timer = a->at;
+        return;
+    case REP_DO_LISTENING:
+    case REP_DO_SLOT:
+    case REP_DO_PRINT:
+    case REP_DO_DRAIN:
+    case REP_DO_END:
+        return;
+    }
+}
+
+static void net_step(unsigned n, struct rep_event ev)
+{
+    struct rep_action actions[REP_CORE_ACTIONS];
+    size_t count = 0;
+    const struct rep_action *a =
+        rep_core_step(net.node[n].core, &ev, net.now, &count);
+
+    memcpy(actions, a, count * sizeof(*a));
+    for (size_t i = 0; i < count; i++) {
+        net_do(n, &actions[i]);
+    }
+}
+
+static void net_start(unsigned n, uint64_t run)
+{
+    struct node *node = &net.node[n];
+    struct rep_core_config config = {.run = run,
+                                     .seed = chance(1 << 30),
+                                     .timeout = TIMEOUT,
+                                     .peers = node->dials ? 1 : 0,
+                                     .slot = (uint8_t)n};
+
+    rep_core_free(node->core);
+    node->core = rep_core_new(&config);
+    ck_assert_ptr_nonnull(node->core);
+    node->run = run;
+    node->timer = 0;
+    node->serving = false;
+    node->alive = true;
+    node->life++;
+    node->dial++;
+    node->knows_peer = node->dials && chance(2) == 0;
+    net_step(n, (struct rep_event){.kind = REP_EV_START});
+}
+
+/* A crash; the kernel of a host that lives on says so to the other side. */
+static void net_kill(unsigned n, bool host_too)
+{
+    net.node[n].alive = false;
+    net.node[n].timer = 0;
+    net.node[n].life++;
+    for (unsigned i = 1; i <= net.nconns; i++) {
+        if (host_too) {
+            net.end[i][n].open = false;
+            net.end[i][n].linked = false;
+        } else {
+            net_close(n, i);
+        }
+    }
+}
+
+static void net_dial_arrives(unsigned n, unsigned serial)
+{
+    struct rep_event ev = {.kind = REP_EV_CONNECTED, .addr = 1};
+    unsigned conn;
+
+    if (serial != net.node[n].dial) {
+        return;
+    }
+    if (net.cut || !net.node[!n].alive) {
+        ev.kind = REP_EV_DIAL_FAILED;
+        ev.cause = net.cut ? REP_SILENT : REP_REFUSED;
+        net_step(n, ev);
+        return;
+    }
+    conn = ++net.nconns;
+    ck_assert_uint_lt(conn, CONNS);
+    memset(net.end[conn], 0, sizeof(net.end[conn]));
+    net.end[conn][0].open = true;
+    net.end[conn][1].open = true;
+    net_step(!n, (struct rep_event){.kind = REP_EV_ACCEPTED,
+                                    .conn = conn,
+                                    .addr = 1,
+                                    .configured = net.node[!n].knows_peer,
+                                    .trusted = net.node[!n].knows_peer});
+    ev.conn = conn;
+    net_step(n, ev);
+}
+
+/* A connection keeps its order, and what a cut held up comes after it. */
+static bool net_hold_up(struct event e)
+{
+    uint64_t at = net.cut ? net.now + 50 : net.now;
+    bool first = !net.cut;
+    struct event *again;
+
+    for (unsigned i = 0; i < net.nqueue; i++) {
+        const struct event *other = &net.queue[i];
+
+        if (other->what == MESSAGE && other->node == e.node &&
+            other->conn == e.conn && other->serial < e.serial) {
+            at = other->at > at ? other->at : at;
+            first = false;
+        }
+    }
+    if (first) {
+        return false;
+    }
+    again = schedule(at, MESSAGE, e.node);
+    *again = e;
+    again->at = at;
+    return true;
+}
+
+static void net_deliver(struct event e)
+{
+    switch (e.what) {
+    case TO_CORE:
+        if (e.life == net.node[e.node].life &&
+            net.end[e.ev.conn][e.node].open) {
+            net_step(e.node, e.ev);
+        }
+        return;
+    case DIAL_ARRIVES:
+        if (e.life == net.node[e.node].life) {
+            net_dial_arrives(e.node, e.serial);
+        }
+        return;
+    case MESSAGE:
+        if (!net.end[e.conn][e.node].open) {
+            return; /* a reset would answer; the sender finds out by silence */
+        }
+        if (!net_hold_up(e)) {
+            net_receive(e.node, e.conn, e.message);
+        }
+        return;
+    }
+}
+
+/* The next thing to happen: an event, or a node's timer. */
+static bool net_next(uint64_t end)
+{
+    unsigned first = net.nqueue;
+    uint64_t at = end + 1;
+    unsigned ticks = 2;
+    struct event e;
+
+    for (unsigned i = 0; i < net.nqueue; i++) {
+        if (net.queue[i].at < at) {
+            at = net.queue[i].at;
+            first = i;
+        }
+    }
+    for (unsigned n = 0; n < 2; n++) {
+        if (net.node[n].timer != 0 && net.node[n].timer < at) {
+            at = net.node[n].timer;
+            ticks = n;
+        }
+    }
+    if (ticks < 2) {
+        net.now = at > net.now ? at : net.now;
+        net.node[ticks].timer = 0;
+        net_step(ticks, (struct rep_event){.kind = REP_EV_TICK});
+        return true;
+    }
+    if (first == net.nqueue) {
+        return false;
+    }
+    e = net.queue[first];
+    /* Keeps the order of what happens at one moment. */
+    memmove(&net.queue[first], &net.queue[first + 1],
+            (net.nqueue - first - 1) * sizeof(e));
+    net.nqueue--;
+    net.now = e.at > net.now ? e.at : net.now;
+    net_deliver(e);
+    return true;
+}
+
+static void net_run(uint64_t ms)
+{
+    uint64_t end = net.now + ms;
+
+    while (net_next(end)) {
+    }
+    net.now = end;
+}
+
+static uint64_t new_run(unsigned n, bool swapped)
+{
+    return (chance(1 << 20) << 2) + 2 + (n ^ (swapped ? 1U : 0U));
+}
+
+static void net_begin(uint64_t seed, bool a_dials, bool b_dials)
+{
+    memset(&net, 0, sizeof(net));
+    net.now = 1000;
+    net.random = seed * 0x9e3779b97f4a7c15U + 1;
+    net.node[0].dials = a_dials;
+    net.node[1].dials = b_dials;
+}
+
+static void net_end(void)
+{
+    rep_core_free(net.node[0].core);
+    rep_core_free(net.node[1].core);
+    memset(&net, 0, sizeof(net));
+}
+
+/* Linked once, on the same connection, both copies done. */
+static void assert_one_link(uint64_t seed)
+{
+    unsigned links = 0;
+
+    for (unsigned n = 0; n < 2; n++) {
+        ck_assert_msg(rep_core_status(net.node[n].core) == REP_LINKED,
+                      "seed %llu: node %u is not linked",
+                      (unsigned long long)seed, n);
+        ck_assert_msg(net.node[n].serving, "seed %llu: node %u does not serve",
+                      (unsigned long long)seed, n);
+    }
+    for (unsigned i = 1; i <= net.nconns; i++) {
+        struct end *e = net.end[i];
+
+        ck_assert_msg(e[0].open == e[1].open && e[0].linked == e[1].linked &&
+                          e[0].open == e[0].linked,
+                      "seed %llu: connection %u is half open",
+                      (unsigned long long)seed, i);
+        links += e[0].linked;
+        ck_assert(!e[0].linked || (e[0].copied_in && e[1].copied_in));
+    }
+    ck_assert_msg(links == 1, "seed %llu: %u links", (unsigned long long)seed,
+                  links);
+}
+
+START_TEST(simultaneous_starts_link_within_two_seconds)
+{
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        for (unsigned swapped = 0; swapped < 2; swapped++) {
+            net_begin(seed, true, true);
+            net_start(0, swapped ? 9 : 5);
+            net_run(chance(10));
+            net_start(1, swapped ? 5 : 9);
+            net_run(2000);
+            assert_one_link(seed);
+            net_end();
+        }
+    }
+}
+END_TEST
+
+static void random_fault(bool swapped)
+{
+    unsigned n = (unsigned)chance(2);
+
+    switch (chance(6)) {
+    case 0: /* a reset */
+        if (net.nconns > 0) {
+            net_step(n, (struct rep_event){.kind = REP_EV_CLOSED,
+                                           .conn = net.nconns});
+            net_close(n, net.nconns);
+        }
+        break;
+    case 1:
+        net_kill(n, false);
+        net_run(chance(300));
+        net_start(n, new_run(n, swapped));
+        break;
+    case 2: /* power loss: nobody says so */
+        net_kill(n, true);
+        net_start(n, new_run(n, swapped));
+        break;
+    case 3:
+        net.cut = true;
+        break;
+    default:
+        net.cut = false;
+        break;
+    }
+}
+
+START_TEST(random_schedules_end_linked_once)
+{
+    for (uint64_t seed = 1; seed <= 1500; seed++) {
+        bool swapped = (seed & 1) != 0;
+        unsigned dials = (unsigned)(seed / 2 % 3) + 1;
+
+        net_begin(seed, (dials & 1) != 0, (dials & 2) != 0);
+        net_start(0, new_run(0, swapped));
+        net_start(1, new_run(1, swapped));
+        for (int i = 0; i < 12; i++) {
+            net_run(chance(2500));
+            random_fault(swapped);
+        }
+        net.cut = false;
+        net_run(20000);
+        assert_one_link(seed);
+        net_end();
+    }
+}
+END_TEST
+
+/* A restarted node answers no client before its peer's copy is there. */
+START_TEST(restarted_node_is_complete_before_it_serves)
+{
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        unsigned n = (unsigned)(seed & 1);
+        unsigned before;
+
+        net_begin(seed, true, true);
+        net_start(0, new_run(0, false));
+        net_start(1, new_run(1, false));
+        net_run(3000);
+        assert_one_link(seed);
+        net_kill(n, false);
+        before = net.nconns;
+        net_start(n, new_run(n, false));
+        for (int ms = 0; ms < 3000 && !net.node[n].serving; ms++) {
+            net_run(1);
+        }
+        ck_assert(net.node[n].serving);
+        bool copied = false;
+        for (unsigned i = before + 1; i <= net.nconns; i++) {
+            copied = copied || net.end[i][n].copied_in;
+        }
+        ck_assert_msg(copied, "seed %llu", (unsigned long long)seed);
+        net_end();
+    }
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("core");
+    TCase *script = tcase_create("scripts");
+    TCase *model = tcase_create("model");
+
+    tcase_add_checked_fixture(script, NULL, finish);
+    tcase_add_test(script, listener_serves_at_once);
+    tcase_add_test(script, dialler_serves_when_the_copy_is_there);
+    tcase_add_test(script, refused_dialler_serves_at_once_and_dials_on);
+    tcase_add_test(script, unknown_name_counts_as_absent);
+    tcase_add_test(script, silent_peer_is_waited_for_twice_the_timeout);
+    tcase_add_test(script, silent_acceptor_is_closed_and_dialled_again);
+    tcase_add_test(script, lost_link_is_dialled_again_at_once);
+    tcase_add_test(script, link_lost_while_copying_keeps_the_port_closed);
+    tcase_add_test(script, peer_gone_while_copying_opens_the_port);
+    tcase_add_test(script, lower_run_id_keeps_what_it_dialled);
+    tcase_add_test(script, higher_run_id_keeps_what_the_other_dialled);
+    tcase_add_test(script, completed_hello_cancels_a_dial_under_way);
+    tcase_add_test(script, same_dialler_keeps_the_newer);
+    tcase_add_test(script, own_run_id_is_recognised);
+    tcase_add_test(script, second_peer_is_turned_away_by_a_living_one);
+    tcase_add_test(script, second_peer_takes_the_place_of_a_dead_one);
+    tcase_add_test(script, configured_peer_displaces_another);
+    tcase_add_test(script, silent_link_is_cut_after_the_timeout);
+    tcase_add_test(script, woken_process_reads_before_it_judges);
+    tcase_add_test(script, stranger_is_cut_off);
+    tcase_add_test(script, strangers_never_fill_the_places);
+    tcase_add_test(script, trusted_silence_is_legacy);
+    tcase_add_test(script, one_who_said_hello_is_never_legacy);
+    tcase_add_test(script, silent_link_gives_way_to_a_hello);
+    tcase_add_test(script, legacy_peer_that_spoke_keeps_its_place);
+    tcase_add_test(script, hello_on_a_legacy_link_closes_it);
+    tcase_add_test(script, dialled_legacy_peer_copies_first);
+    tcase_add_test(script, overrun_is_scanned);
+    tcase_add_test(script, overrun_delays_the_announcement);
+    tcase_add_test(script, greater_run_leaves_a_common_slot);
+    tcase_add_test(script, clock_far_ahead_is_refused);
+    tcase_add_test(script, stop_drains_then_ends);
+    tcase_add_test(script, stop_is_bounded);
+    suite_add_tcase(s, script);
+    tcase_set_timeout(model, 120);
+    tcase_add_test(model, simultaneous_starts_link_within_two_seconds);
+    tcase_add_test(model, random_schedules_end_linked_once);
+    tcase_add_test(model, restarted_node_is_complete_before_it_serves);
+    suite_add_tcase(s, model);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *sr = srunner_create(suite());
+    int failed;
+
+    srunner_run_all(sr, CK_ENV);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
