@@ -224,8 +224,9 @@ static void emit_absent(const struct rep_peer *peer, struct rep_out *out,
         rep_floor_get(peer->floors, hash_key_agreed(e->key, e->nkey));
 
     version = floor > version ? floor : version;
-    if (peer->dialect == WIRE_OURS && version <= store_barrier()) {
-        /* Its own barrier is what the peer lacks. */
+    if (peer->dialect == WIRE_OURS && e->target != 0 &&
+        version <= store_barrier()) {
+        /* It sent what our flush killed: the barrier is what it lacks. */
         emit_flush_lines(peer, out, true);
     }
     emit_delete(peer, out, e->key, e->nkey, version);
