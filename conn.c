@@ -125,6 +125,76 @@ static struct conn *pool_get(struct conn_set *set)
     return c;
 }
 
+static struct parked nothing; /* never written to */
+
+struct parked *conn_park(struct conn *c)
+{
+    if (c->parked == &nothing) {
+        struct parked *parked = calloc(1, sizeof(*parked));
+
+        if (parked == NULL) {
+            COUNT(c->set->counters, malloc_fails);
+            return NULL;
+        }
+        c->parked = parked;
+    }
+    return c->parked;
+}
+
+static void queue_run(struct conn *c)
+{
+    struct parked *parked = c->parked;
+
+    assert(parked != &nothing);
+    if (!parked->queued) {
+        parked->queued = true;
+        parked->queued_pass = c->set->pass;
+        TAILQ_INSERT_TAIL(&c->set->runnable, c, parked->queue);
+    }
+}
+
+static void queue_leave(struct conn *c)
+{
+    if (c->parked->queued) {
+        TAILQ_REMOVE(&c->set->runnable, c, parked->queue);
+        c->parked->queued = false;
+    }
+}
+
+/* Frees what holds nothing any more. */
+static void conn_unpark(struct conn *c)
+{
+    struct parked *parked = c->parked;
+
+    if (parked != &nothing && !parked->queued && parked->spill == NULL &&
+        parked->held == NULL && parked->pending == NULL &&
+        parked->upload == NULL) {
+        free(parked);
+        c->parked = &nothing;
+    }
+}
+
+static void drop_parked(struct conn *c)
+{
+    struct parked *parked = c->parked;
+
+    if (parked == &nothing) {
+        return;
+    }
+    queue_leave(c);
+    if (parked->upload != NULL) {
+        upload_abandon(parked->upload);
+        free(parked->upload);
+    }
+    if (parked->pending != NULL) {
+        out_pending_free(parked->pending);
+    }
+    free(parked->held);
+    free(parked->spill);
+    free(parked);
+    c->parked = &nothing;
+}
+
 /* Closes now; the structure lives until the pass ends, because this may run
  * inside one of its own call-backs. */
 static void conn_close(struct conn *c)
@@ -137,32 +207,20 @@ static void conn_close(struct conn *c)
     lock_take(&set->lock, LOCK_QUEUE);
     LIST_REMOVE(c, link);
     lock_drop(&set->lock, LOCK_QUEUE);
-    if (c->queued) {
-        TAILQ_REMOVE(&set->runnable, c, queue);
-        c->queued = false;
-    }
     conn_set_state(c, CONN_CLOSED);
     (void)close(c->fd);
-    if (c->upload != NULL) {
-        upload_abandon(c->upload);
-        free(c->upload);
-    }
-    if (c->pending != NULL) {
-        out_pending_free(c->pending);
-    }
-    free(c->held);
-    free(c->spill);
+    drop_parked(c);
     atomic_fetch_sub_explicit(&set->open_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&closed_count, 1, memory_order_relaxed);
-    TAILQ_INSERT_TAIL(&set->dead, c, queue);
+    LIST_INSERT_HEAD(&set->dead, c, link);
 }
 
 static void bury_dead(struct conn_set *set)
 {
     struct conn *c;
 
-    while ((c = TAILQ_FIRST(&set->dead)) != NULL) {
-        TAILQ_REMOVE(&set->dead, c, queue);
+    while ((c = LIST_FIRST(&set->dead)) != NULL) {
+        LIST_REMOVE(c, link);
         c->magic = 0;
         LIST_INSERT_HEAD(&set->pool, c, link);
     }
@@ -198,6 +256,7 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
     *c = (struct conn){.magic = CONN_MAGIC,
                        .fd = fd,
                        .set = set,
+                       .parked = &nothing,
                        .last = clock_seconds(),
                        .state = CONN_NEW_CMD,
                        .transport = (uint8_t)transport,
@@ -217,15 +276,6 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
         log_print(2, "<%d new ascii client connection.\n", fd);
     } else {
         log_print(2, "<%d new auto-negotiating client connection\n", fd);
-    }
-}
-
-static void queue_run(struct conn *c)
-{
-    if (!c->queued) {
-        c->queued = true;
-        c->queued_pass = c->set->pass;
-        TAILQ_INSERT_TAIL(&c->set->runnable, c, queue);
     }
 }
 
@@ -272,6 +322,7 @@ static size_t iov_bytes(const struct iovec *iov, unsigned n)
 enum sent conn_flush(struct conn *c)
 {
     struct out *out = &c->set->out;
+    struct parked *parked;
     bool whole = true;
 
     while (whole && !out_is_empty(out)) {
@@ -290,8 +341,13 @@ enum sent conn_flush(struct conn *c)
     if (LIKELY(whole)) {
         return SENT_ALL;
     }
-    c->pending = out_move(out);
-    if (c->pending == NULL) {
+    parked = conn_park(c);
+    if (parked == NULL) {
+        out_discard(out);
+        return SENT_BROKEN;
+    }
+    parked->pending = out_move(out);
+    if (parked->pending == NULL) {
         COUNT(c->set->counters, malloc_fails);
         out_discard(out);
         return SENT_BROKEN;
@@ -303,8 +359,10 @@ enum sent conn_flush(struct conn *c)
 /* The peer has read everything: takes input again, first what is here. */
 static void conn_drained(struct conn *c)
 {
-    out_pending_free(c->pending);
-    c->pending = NULL;
+    struct parked *parked = c->parked;
+
+    out_pending_free(parked->pending);
+    parked->pending = NULL;
     if (c->closing) {
         conn_close(c);
         return;
@@ -316,25 +374,26 @@ static void conn_drained(struct conn *c)
     }
     if (!conn_is_uploading(c)) {
         conn_rest(c);
-        if (c->spill_len > 0 || c->held != NULL || c->eof ||
-            c->upload != NULL) {
+        if (parked->spill_len > 0 || parked->held != NULL ||
+            parked->upload != NULL) {
             queue_run(c);
         }
     }
+    conn_unpark(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = conn_cast(arg);
     const struct iovec *iov;
-    unsigned n = out_pending_vectors(c->pending, &iov);
+    unsigned n = out_pending_vectors(c->parked->pending, &iov);
     ssize_t sent = send_vectors(c, iov, n);
 
     (void)fd;
     (void)what;
     if (sent < 0) {
         conn_close(c);
-    } else if (out_pending_sent(c->pending, (size_t)sent)) {
+    } else if (out_pending_sent(c->parked->pending, (size_t)sent)) {
         conn_drained(c);
     }
 }
@@ -348,12 +407,24 @@ static void take_slot(struct conn *c)
 
     c->slot = &set->slots[set->taken];
     set->seated[set->taken++] = c;
-    slot_fill(c->slot, c->spill, c->spill_len);
-    c->spill_len = 0;
-    if (c->queued) {
-        TAILQ_REMOVE(&set->runnable, c, queue);
-        c->queued = false;
+    slot_fill(c->slot, c->parked->spill, c->parked->spill_len);
+    if (c->parked->spill_len > 0) {
+        c->parked->spill_len = 0;
     }
+    queue_leave(c);
+}
+
+/* Makes room for `n` bytes; what was there is lost. */
+static bool spill_room(struct parked *parked, size_t n)
+{
+    if (n > parked->spill_room) {
+        size_t room = (n + 63) & ~(size_t)63;
+
+        free(parked->spill);
+        parked->spill = malloc(room);
+        parked->spill_room = parked->spill == NULL ? 0 : (uint32_t)room;
+    }
+    return parked->spill != NULL;
 }
 
 /* Keeps the unconsumed bytes for the next turn. */
@@ -361,30 +432,26 @@ static bool keep_rest(struct conn *c)
 {
     const struct slot *slot = c->slot;
     size_t rest = slot->len - slot->pos;
-    char *spill = c->spill;
+    struct parked *parked = c->parked;
 
     if (rest == 0) {
-        if (spill != NULL) {
-            free(spill);
-            c->spill = NULL;
-            c->spill_room = 0;
+        if (parked->spill != NULL) {
+            free(parked->spill);
+            parked->spill = NULL;
+            parked->spill_room = 0;
         }
         return true;
     }
-    if (rest > c->spill_room) {
-        size_t room = (rest + 63) & ~(size_t)63;
-
-        free(spill);
-        spill = malloc(room);
-        c->spill = spill;
-        c->spill_room = spill == NULL ? 0 : (uint32_t)room;
-        if (spill == NULL) {
-            COUNT(c->set->counters, malloc_fails);
-            return false;
-        }
+    parked = conn_park(c);
+    if (parked == NULL) {
+        return false;
     }
-    memcpy(spill, slot->buf + slot->pos, rest);
-    c->spill_len = (uint32_t)rest;
+    if (!spill_room(parked, rest)) {
+        COUNT(c->set->counters, malloc_fails);
+        return false;
+    }
+    memcpy(parked->spill, slot->buf + slot->pos, rest);
+    parked->spill_len = (uint32_t)rest;
     return true;
 }
 
@@ -415,7 +482,7 @@ static void read_slot(struct conn *c)
 static void read_upload(struct conn *c)
 {
     struct slot *slot = c->slot;
-    struct upload *upload = c->upload;
+    struct upload *upload = c->parked->upload;
     size_t total = 0;
 
     while (total < UPLOAD_TURN) {
@@ -445,7 +512,7 @@ static void conn_wait(struct conn *c, enum turn turn)
     if (conn_is_uploading(c)) {
         return;
     }
-    if (c->pending != NULL) {
+    if (c->parked->pending != NULL) {
         conn_set_state(c, CONN_NEW_CMD);
         conn_set_state(c, CONN_MWRITE);
         return;
@@ -478,6 +545,7 @@ static void conn_settle(struct conn *c, enum turn turn)
         return;
     }
     conn_wait(c, turn);
+    conn_unpark(c);
 }
 
 /* -vvv, and the moment at which an undecided connection becomes a text one. */
@@ -500,7 +568,7 @@ static void run_conn(struct conn *c)
 {
     const struct slot *slot = c->slot;
 
-    if (slot->len == 0 && c->upload == NULL) {
+    if (slot->len == 0 && c->parked->upload == NULL) {
         if (c->eof) {
             conn_close(c);
         }
@@ -538,7 +606,7 @@ static void gather(struct conn *c)
     struct conn_set *set = c->set;
 
     if (!conn_is_uploading(c)) {
-        slot_look_ahead(c->slot, &c->held);
+        slot_look_ahead(c->slot, &c->parked->held);
         set->gathered += c->slot->count;
     }
     if (set->taken == CONN_SLOTS || set->gathered >= PASS_REQUESTS) {
@@ -573,7 +641,7 @@ bool conn_set_pass(struct conn_set *set)
     run_slots(set);
     /* What is queued in this pass waits for the next: others come first. */
     while ((c = TAILQ_FIRST(&set->runnable)) != NULL &&
-           c->queued_pass != set->pass) {
+           c->parked->queued_pass != set->pass) {
         clock_tick();
         take_slot(c);
         gather(c);
@@ -593,8 +661,9 @@ void conn_set_sweep(struct conn_set *set)
         struct conn *next = LIST_NEXT(c, link);
         uint32_t last = atomic_load_explicit(&c->last, memory_order_relaxed);
 
-        if (c->transport == CONN_TCP && c->slot == NULL && c->pending == NULL &&
-            now > last && now - last > (uint32_t)settings.idle_timeout) {
+        if (c->transport == CONN_TCP && c->slot == NULL &&
+            c->parked->pending == NULL && now > last &&
+            now - last > (uint32_t)settings.idle_timeout) {
             log_print(2, "Closing idle fd %d\n", c->fd);
             COUNT(set->counters, idle_kicks);
             conn_close(c);
@@ -627,7 +696,7 @@ struct conn_set *conn_set_new(struct event_base *base,
     set->magic = CONN_SET_MAGIC;
     set->base = base;
     TAILQ_INIT(&set->runnable);
-    TAILQ_INIT(&set->dead);
+    LIST_INIT(&set->dead);
     LIST_INIT(&set->pool);
     LIST_INIT(&set->open);
     set->counters = counters_new();

@@ -27,30 +27,36 @@
 #include "proto/out.h"
 #include "slot.h"
 
+/* What a connection keeps from one turn to the next, only while it must. Those
+ * that keep nothing share one that stays empty. [w] */
+struct parked {
+    TAILQ_ENTRY(conn) queue; /* set->runnable */
+    uint32_t queued_pass;    /* pass in which it was queued */
+    bool queued;             /* on set->runnable */
+    uint32_t spill_len;      /* bytes of unconsumed input */
+    uint32_t spill_room;
+    char *spill;                 /* the input, or NULL */
+    struct held *held;           /* a request under way, or NULL */
+    struct out_pending *pending; /* output under way, or NULL */
+    struct upload *upload;       /* a value under way, or NULL */
+};
+
 /* [c] constant after conn_open  [a] atomic  [w] owning worker only
  * [Q] changed by the owning worker under the set's lock */
 struct conn {
-    uint32_t magic;              /* [c] */
-    int fd;                      /* [c] */
-    struct event event;          /* [w] */
-    struct conn_set *set;        /* [c] */
-    LIST_ENTRY(conn) link;       /* [Q] set->open, or the pool */
-    TAILQ_ENTRY(conn) queue;     /* [w] set->runnable, or set->dead */
-    char *spill;                 /* [w] unconsumed input, or NULL */
-    uint32_t spill_len;          /* [w] */
-    uint32_t spill_room;         /* [w] */
-    struct held *held;           /* [w] */
-    struct out_pending *pending; /* [w] */
-    struct upload *upload;       /* [w] */
-    struct slot *slot;           /* [w] of this pass, or NULL */
-    atomic_uint last;            /* [a] Unix second of the last request */
-    uint32_t queued_pass;        /* [w] pass in which it was queued */
-    atomic_uchar state;          /* [a] enum conn_state; conn_set_state */
-    uint8_t transport;           /* [c] enum conn_transport */
-    uint8_t protocol;            /* [w] enum conn_protocol */
-    bool eof;                    /* [w] the peer sends no more */
-    bool closing;                /* [w] close once pending is sent */
-    bool queued;                 /* [w] on set->runnable */
+    uint32_t magic;        /* [c] */
+    int fd;                /* [c] */
+    struct event event;    /* [w] */
+    struct conn_set *set;  /* [c] */
+    LIST_ENTRY(conn) link; /* [Q] set->open, set->dead or the pool */
+    struct parked *parked; /* [w] change it after conn_park only */
+    struct slot *slot;     /* [w] of this pass, or NULL */
+    atomic_uint last;      /* [a] Unix second of the last request */
+    atomic_uchar state;    /* [a] enum conn_state; conn_set_state */
+    uint8_t transport;     /* [c] enum conn_transport */
+    uint8_t protocol;      /* [w] enum conn_protocol */
+    bool eof;              /* [w] the peer sends no more */
+    bool closing;          /* [w] close once pending is sent */
 };
 
 _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
@@ -74,7 +80,7 @@ struct conn_set {
     struct conn *seated[CONN_SLOTS]; /* [w] whose bytes are in them */
     char *buffers;                   /* [c] the memory of the slots */
     struct conn_queue runnable;      /* [w] their spill can run */
-    struct conn_queue dead;          /* [w] closed in this pass */
+    struct conn_list dead;           /* [w] closed in this pass */
     struct conn_list pool;           /* [w] free structures */
     struct conn_block *blocks;       /* [w] all structures */
     struct lock lock;                /* QUEUE */
@@ -85,10 +91,16 @@ struct conn_set {
 
 void conn_set_state(struct conn *c, enum conn_state to);
 
+/* Gives the connection a struct parked of its own, or the one it has; NULL,
+ * counted, when out of memory. */
+struct parked *conn_park(struct conn *c) MUST_CHECK;
+
 /* A value is on its way in, and some of it has not arrived. */
 static inline bool conn_is_uploading(const struct conn *c)
 {
-    return c->upload != NULL && !upload_complete(c->upload);
+    const struct upload *upload = c->parked->upload;
+
+    return upload != NULL && !upload_complete(upload);
 }
 
 enum sent { SENT_ALL, SENT_BLOCKED, SENT_BROKEN };

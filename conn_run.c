@@ -13,7 +13,12 @@
 static enum turn hold(struct conn *c, const struct ahead *a, bool between,
                       enum turn turn)
 {
-    if (!slot_hold(c->slot, a, between, &c->held)) {
+    struct parked *parked = conn_park(c);
+
+    if (parked == NULL) {
+        return TURN_DROP;
+    }
+    if (!slot_hold(c->slot, a, between, &parked->held)) {
         COUNT(c->set->counters, malloc_fails);
         return TURN_DROP;
     }
@@ -36,13 +41,16 @@ static enum turn run_full(struct conn *c, const struct ahead *a)
 
 static enum turn begin_upload(struct conn *c, struct upload *upload)
 {
-    c->upload = malloc(sizeof(*c->upload));
-    if (c->upload == NULL) {
+    struct parked *parked = conn_park(c);
+    struct upload *copy = parked == NULL ? NULL : malloc(sizeof(*copy));
+
+    if (copy == NULL) {
         COUNT(c->set->counters, malloc_fails);
         upload_abandon(upload);
         return TURN_DROP;
     }
-    *c->upload = *upload;
+    *copy = *upload;
+    parked->upload = copy;
     conn_set_state(c, upload->item != NULL ? CONN_NREAD : CONN_SWALLOW);
     return TURN_HUNGRY;
 }
@@ -54,9 +62,9 @@ static enum turn run_done(struct conn *c, const struct ahead *a)
     if (UNLIKELY(a->req.more)) {
         return hold(c, a, true, TURN_GO);
     }
-    if (UNLIKELY(c->held != NULL)) {
-        free(c->held);
-        c->held = NULL;
+    if (UNLIKELY(c->parked->held != NULL)) {
+        free(c->parked->held);
+        c->parked->held = NULL;
     }
     return TURN_GO;
 }
@@ -100,11 +108,11 @@ static enum turn run_upload(struct conn *c)
 {
     enum command_result result;
 
-    if (!upload_complete(c->upload)) {
+    if (!upload_complete(c->parked->upload)) {
         return TURN_HUNGRY;
     }
     for (;;) {
-        result = command_upload_end(&c->set->command, c->fd, c->upload);
+        result = command_upload_end(&c->set->command, c->fd, c->parked->upload);
         if (result != COMMAND_FULL) {
             break;
         }
@@ -117,8 +125,8 @@ static enum turn run_upload(struct conn *c)
             return TURN_DROP;
         }
     }
-    free(c->upload);
-    c->upload = NULL;
+    free(c->parked->upload);
+    c->parked->upload = NULL;
     conn_set_state(c, CONN_NEW_CMD);
     conn_set_state(c, CONN_PARSE_CMD);
     return TURN_GO;
@@ -129,7 +137,7 @@ static enum turn look_further(struct conn *c)
 {
     struct slot *slot = c->slot;
 
-    slot_look_ahead(slot, &c->held);
+    slot_look_ahead(slot, &c->parked->held);
     if (slot->count > 1) {
         slot_prefetch_buckets(slot);
         slot_prefetch_items(slot);
@@ -186,7 +194,7 @@ static enum turn run_requests(struct conn *c)
 
 enum turn conn_run(struct conn *c)
 {
-    enum turn turn = c->upload != NULL ? run_upload(c) : TURN_GO;
+    enum turn turn = c->parked->upload != NULL ? run_upload(c) : TURN_GO;
 
     return turn == TURN_GO ? run_requests(c) : turn;
 }
