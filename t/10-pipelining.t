@@ -25,7 +25,7 @@ my @session = (
     ["append a 0 0 2\r\n\r\n\r\n",  "STORED\r\n"],
     ["nonsense\r\n",                 "ERROR\r\n"],
     ["touch a 0\r\n",                "TOUCHED\r\n"],
-    ["set b 0 0 2\r\nxyz\r\n",
+    ["set b 0 0 2\r\nxyz and so on\r\n",
         "CLIENT_ERROR bad data chunk\r\nERROR\r\n"],
     ["gat 0 a\r\n",    "VALUE a 1 5\r\nabc\r\n\r\nEND\r\n"],
     ["delete a\r\n",   "DELETED\r\n"],

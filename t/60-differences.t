@@ -48,6 +48,7 @@ $why = '1.6.45 takes noreply from the last word, and ignores words before it';
 push @rows,
     ["set a 0 0 1 junk noreply\r\nw\r\n", "$error$error", '', $why],
     ["set a 0 0 1 noreply junk\r\nw\r\n", "$error$error", "STORED\r\n", $why];
+push @rows, ["nonsense noreply\r\n", $error, '', $why];
 push @rows, ["flush_all 1000 2 3\r\n", $error, "OK\r\n", $why];
 
 $why = '1.6.45 matches verbs at the first byte of the line only';

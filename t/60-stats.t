@@ -16,6 +16,16 @@ plan skip_all => "no memcached at $stock to compare with" if !-x $stock;
 # Rows only 1.6.18 has, and rows only we have, each with its reason.
 my %gone = (
     slab_reassign_evictions_nomem => '1.6.45 has no such row any more',
+    map({ $_ => 'of a build with external storage' }
+        qw(ext_item_size ext_item_age ext_low_ttl ext_recache_rate ext_wbuf_size
+            ext_compact_under ext_drop_under ext_max_sleep ext_max_frag
+            ext_drop_unread slab_automove_freeratio)),
+    map({ $_ => 'of a build with TLS' }
+        qw(ssl_enabled ssl_chain_cert ssl_key ssl_verify_mode ssl_keyformat
+            ssl_ciphers ssl_ca_cert ssl_wbuf_size ssl_session_cache
+            ssl_kernel_tls ssl_min_version)),
+    map({ $_ => 'of a part that is not built yet' }
+        qw(watcher_logbuf_size worker_logbuf_size num_napi_ids memory_file)),
 );
 my %new = (
     slab_reassign_busy_nomem       => 'new in 1.6.45',
@@ -25,9 +35,6 @@ my %new = (
     repcached_version              => 'what repcached adds',
     repcached_qi_free              => 'what repcached adds',
 );
-# Both have it, elsewhere.
-my %moved = ();
-
 my $ours   = start_memcached();
 my $theirs = start_memcached({binary => $stock});
 for my $mc ($ours, $theirs) {
@@ -56,8 +63,9 @@ for my $sub ('', 'settings', 'items', 'slabs', 'sizes', 'conns') {
     my @missing = grep { !$our{$_} && !$gone{$_} } @their;
     is "@extra",   '', "stats $sub: no unknown row";
     is "@missing", '', "stats $sub: no row missing";
-    is_deeply [grep { $their{$_} && !$moved{$_} } @our],
-        [grep { $our{$_} && !$moved{$_} } @their], "stats $sub: the same order";
+    next if $sub eq 'conns'; # by descriptor, which nobody promises
+    is_deeply [grep { $their{$_} } @our],
+        [grep { $our{$_} } @their], "stats $sub: the same order";
 }
 
 # Figures that both must agree on after the same requests.

@@ -114,8 +114,7 @@ sub _admin
         'stats cachedump x 1', 'stats cachedump 99 1',
         'stats sizes',      'nonsense',
         'GET a',            'Set a 0 0 1',
-        'bogus words here', 'nonsense noreply',
-        'gett a',           'slabs nonsense',
+        'bogus words here', 'gett a',           'slabs nonsense',
         'stats_',           "ge\tt a",
     ) . "\r\n";
 }
@@ -127,7 +126,7 @@ sub _bad_data
     return pick(
         "set $key 0 0 3\r\nabcdefghi\r\n",
         "set $key 0 0 3\r\nabc\n\nmore words\r\n",
-        "add $key 0 0 10\r\nabc\r\nget $key\r\nsome more\r\n",
+        "add $key 0 0 10\r\nabc\r\nget and so on\r\nsome more\r\n",
         "set $key 0 0 x\r\n",
         "set $key 0 0 -1\r\n",
         "set $key 0 0 2000000\r\n" . ('x' x 2_000_000) . "\r\n",
@@ -253,7 +252,7 @@ sub normalise
         $at = $end + 1;
         $line =~ s/\AVERSION [\d.]+/VERSION x/;
         $line =~ s/\A(VALUE \S+ \d+ \d+) (\d+)\r/
-            $1 . ' cas' . ($seen{$2} \/\/= keys %seen) . "\r"/ex;
+            $1 . ' cas' . ($seen{$2} \/\/= keys %seen) . "\r"/e;
         $out .= $line;
         if ($line =~ /\AVALUE \S+ \d+ (\d+)/) {
             $out .= substr $bytes, $at, $1 + 2;
