@@ -160,6 +160,18 @@ static void make_loop(void)
 
 /* ---- set-up -------------------------------------------------------- */
 
+static void tell_classes(void)
+{
+    struct store_class_stats stats;
+
+    for (unsigned i = 1; log_wanted(2) && i <= store_class_max(); i++) {
+        if (store_class_stats(i, &stats)) {
+            log_print(2, "slab class %3u: chunk size %9u perslab %7u\n", i,
+                      stats.chunk_size, stats.chunks_per_page);
+        }
+    }
+}
+
 static void make_store(void)
 {
     struct store_config config = store_config_default();
@@ -182,6 +194,7 @@ static void make_store(void)
     if (!store_init(&config)) {
         exit(EXIT_FAILURE); /* it said why */
     }
+    tell_classes();
     if (replication.init != NULL && !replication.init(error, sizeof(error))) {
         log_fatal(EXIT_FAILURE, "%s\n", error);
     }
