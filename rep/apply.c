@@ -633,9 +633,10 @@ static enum rep_apply_status feed(struct rep_apply *ap, const char *p, size_t n,
                                   size_t *used, struct wire_msg *msg)
 {
     struct gather g;
-    enum stop stop;
 
     for (;;) {
+        enum stop stop;
+
         if (ap->data != DATA_NONE) {
             if (!take_data(ap, p + *used, n - *used, used)) {
                 return REP_APPLY_BAD;

@@ -522,6 +522,11 @@ void rep_log_stats(struct rep_log *log, struct rep_log_stats *out)
 
 /* ---- reading ------------------------------------------------------------ */
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Copies bytes from `pos` on, in one short hold. The last record of the piece
  * may be cut off. */
 static enum rep_log_status copy_piece(struct rep_log *log, uint64_t pos,
@@ -529,7 +534,7 @@ static enum rep_log_status copy_piece(struct rep_log *log, uint64_t pos,
 {
     enum rep_log_status status = REP_LOG_OK;
     uint64_t at = pos % log->bytes;
-    uint64_t n = *len < PIECE ? *len : PIECE;
+    uint64_t n = least(*len, PIECE);
 
     lock_take(&log->lock, LOCK_REP_LOG);
     if (pos == log->head) {
@@ -537,8 +542,8 @@ static enum rep_log_status copy_piece(struct rep_log *log, uint64_t pos,
     } else if (pos < log->oldest || pos > log->head) {
         status = REP_LOG_GONE;
     } else {
-        n = log->head - pos < n ? log->head - pos : n;
-        n = log->bytes + RECORD_MAX - at < n ? log->bytes + RECORD_MAX - at : n;
+        n = least(n, log->head - pos);
+        n = least(n, log->bytes + RECORD_MAX - at);
         memcpy(buf, log->ring + at, n);
     }
     lock_drop(&log->lock, LOCK_REP_LOG);

@@ -383,7 +383,7 @@ static void ck_value(const char *name, size_t nbytes)
 {
     struct store_key key = store_key(name, strlen(name));
     struct item *it = store_hold(&key, NULL);
-    char *value = malloc(nbytes);
+    char *value = malloc(nbytes + 1);
 
     ck_assert_ptr_nonnull(it);
     ck_assert_uint_eq(it->nbytes, nbytes);
