@@ -1,0 +1,443 @@
+/*
+ * load - a closed loop of text requests, and what they cost the server.
+ *
+ * One thread, one epoll, C connections which each keep P requests in flight.
+ * Reported are requests a second, the CPU microseconds the server's process
+ * spent on each (steady where wall time is not) and latencies of a batch.
+ *
+ * load -p PORT [-s SERVER_PID] [-c connections] [-P pipeline] [-m get|set|mget]
+ *      [-M keys of a multiget] [-k keys] [-v value bytes] [-t seconds]
+ *      [-w] (store all keys first)
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { KEY = 16, LINE = 64, SAMPLES = 1 << 22, EVENTS = 64 };
+enum mode { GET, SET, MGET };
+
+struct conn {
+    int fd;
+    char *out, *in;
+    size_t out_len, out_off, in_len, in_cap;
+    unsigned waiting;
+    uint64_t begun;
+};
+
+static struct {
+    int port, server;
+    unsigned conns, pipeline, mget, seconds;
+    enum mode mode;
+    uint64_t keys;
+    size_t value;
+    bool warm;
+} opt = {.conns = 50,
+         .pipeline = 1,
+         .mget = 50,
+         .seconds = 3,
+         .keys = 100000,
+         .value = 100};
+
+static char *value;
+static uint32_t *samples;
+static uint64_t requests, batches, hits, errors;
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static void *grab(size_t n)
+{
+    void *p = malloc(n);
+
+    if (p == NULL) {
+        die("malloc");
+    }
+    return p;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t draw(void)
+{
+    static uint64_t x = 88172645463325252U;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return x;
+}
+
+/* CPU nanoseconds of all threads of a process, dead ones left out. */
+static uint64_t cpu_ns(int pid)
+{
+    char path[LINE];
+    uint64_t sum = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        char name[2 * LINE + sizeof(entry->d_name)];
+        unsigned long long ns = 0;
+
+        (void)snprintf(name, sizeof(name), "%s/%s/schedstat", path,
+                       entry->d_name);
+        FILE *f = entry->d_name[0] == '.' ? NULL : fopen(name, "r");
+        if (f != NULL && fscanf(f, "%llu", &ns) == 1) {
+            sum += ns;
+        }
+        if (f != NULL) {
+            (void)fclose(f);
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return sum;
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+static char *put(char *at, const char *text, size_t n)
+{
+    memcpy(at, text, n);
+    return at + n;
+}
+
+static char *put_key(char *at, uint64_t k)
+{
+    memcpy(at, "key:000000000000", KEY);
+    for (char *p = at + KEY - 1; k != 0; p--, k /= 10) {
+        *p = (char)('0' + k % 10);
+    }
+    return at + KEY;
+}
+
+static char *put_set(char *at, uint64_t k, bool quiet)
+{
+    at = put(at, "set ", 4);
+    at = put_key(at, k);
+    at += sprintf(at, " 0 0 %zu%s\r\n", opt.value, quiet ? " noreply" : "");
+    at = put(at, value, opt.value);
+    return put(at, "\r\n", 2);
+}
+
+static char *put_get(char *at, unsigned keys)
+{
+    at = put(at, "get", 3);
+    for (unsigned i = 0; i < keys; i++) {
+        *at++ = ' ';
+        at = put_key(at, draw() % opt.keys);
+    }
+    return put(at, "\r\n", 2);
+}
+
+static size_t request_bytes(void)
+{
+    return (opt.mode == SET ? opt.value : (size_t)opt.mget * (KEY + 1)) + LINE;
+}
+
+static void fill(struct conn *c)
+{
+    char *at = c->out;
+
+    for (unsigned i = 0; i < opt.pipeline; i++) {
+        if (opt.mode == SET) {
+            at = put_set(at, draw() % opt.keys, false);
+        } else {
+            at = put_get(at, opt.mode == MGET ? opt.mget : 1);
+        }
+    }
+    c->out_len = (size_t)(at - c->out);
+    c->out_off = 0;
+    c->waiting = opt.pipeline;
+    c->begun = now_ns();
+}
+
+static void flush(struct conn *c)
+{
+    while (c->out_off < c->out_len) {
+        ssize_t n = send(c->fd, c->out + c->out_off, c->out_len - c->out_off,
+                         MSG_NOSIGNAL);
+        if (n < 0 && errno == EAGAIN) {
+            return;
+        }
+        if (n < 0) {
+            die("send");
+        }
+        c->out_off += (size_t)n;
+    }
+}
+
+/* ---- replies ------------------------------------------------------------- */
+
+/* The bytes of one whole reply line with its value, 0 when not there yet. */
+static size_t eat_line(struct conn *c, const char *p, size_t n)
+{
+    const char *nl = memchr(p, '\n', n);
+
+    if (nl == NULL) {
+        return 0;
+    }
+    size_t line = (size_t)(nl + 1 - p);
+    if (line > 6 && memcmp(p, "VALUE ", 6) == 0) {
+        line += opt.value + 2;
+        hits += line <= n;
+        return line <= n ? line : 0;
+    }
+    errors += memcmp(p, "END\r", 4) != 0 && memcmp(p, "STOR", 4) != 0;
+    c->waiting--;
+    return line;
+}
+
+static void eat(struct conn *c)
+{
+    size_t at = 0, n;
+
+    while (c->waiting > 0 &&
+           (n = eat_line(c, c->in + at, c->in_len - at)) != 0) {
+        at += n;
+    }
+    memmove(c->in, c->in + at, c->in_len - at);
+    c->in_len -= at;
+}
+
+static void done(struct conn *c)
+{
+    uint64_t ns = now_ns() - c->begun;
+
+    samples[batches++ % SAMPLES] =
+        ns / 100 > UINT32_MAX ? UINT32_MAX : (uint32_t)(ns / 100);
+    requests += opt.pipeline;
+    fill(c);
+    flush(c);
+}
+
+static void on_ready(struct conn *c)
+{
+    flush(c);
+    ssize_t n = recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        die("server closed");
+    }
+    if (n < 0) {
+        return;
+    }
+    c->in_len += (size_t)n;
+    eat(c);
+    if (c->waiting == 0) {
+        done(c);
+    }
+}
+
+/* ---- set-up -------------------------------------------------------------- */
+
+static int dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)opt.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        die("connect");
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return fd;
+}
+
+static void write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, p, n);
+        if (w <= 0) {
+            die("write");
+        }
+        p += w;
+        n -= (size_t)w;
+    }
+}
+
+static void warm_up(void)
+{
+    enum { BLOCK = 1 << 20 };
+    char *block = grab(BLOCK + opt.value + LINE), *at = block;
+    int fd = dial();
+    uint64_t begun = now_ns();
+
+    for (uint64_t k = 0; k < opt.keys; k++) {
+        at = put_set(at, k, true);
+        if (at - block >= BLOCK || k + 1 == opt.keys) {
+            write_all(fd, block, (size_t)(at - block));
+            at = block;
+        }
+    }
+    write_all(fd, "version\r\n", 9);
+    if (read(fd, block, LINE) <= 0) {
+        die("read");
+    }
+    (void)fprintf(stderr, "%llu keys stored in %.2f s\n",
+                  (unsigned long long)opt.keys,
+                  (double)(now_ns() - begun) / 1e9);
+    (void)close(fd);
+    free(block);
+}
+
+static struct conn *open_all(int ep)
+{
+    struct conn *conns = calloc(opt.conns, sizeof(*conns));
+    size_t reply = (opt.value + LINE) * (opt.mode == MGET ? opt.mget : 1);
+
+    if (conns == NULL) {
+        die("calloc");
+    }
+    for (unsigned i = 0; i < opt.conns; i++) {
+        struct conn *c = &conns[i];
+        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+
+        c->fd = dial();
+        c->out = grab(opt.pipeline * request_bytes());
+        c->in_cap = opt.pipeline * reply + 65536;
+        c->in = grab(c->in_cap);
+        if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 ||
+            epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev) != 0) {
+            die("epoll_ctl");
+        }
+        fill(c);
+        flush(c);
+    }
+    return conns;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double percentile(size_t n, double share)
+{
+    return n == 0 ? 0 : samples[(size_t)((double)(n - 1) * share)] / 10.0;
+}
+
+static void report(uint64_t ns, uint64_t cpu)
+{
+    size_t n = batches < SAMPLES ? batches : SAMPLES;
+
+    qsort(samples, n, sizeof(*samples), compare);
+    (void)printf("requests_s %.0f cpu_us %.4f server_cpu %.3f p50_us %.1f "
+                 "p99_us %.1f p999_us %.1f max_us %.1f hits %llu errors %llu\n",
+                 (double)requests * 1e9 / (double)ns,
+                 (double)cpu / 1e3 / (double)(requests ? requests : 1),
+                 (double)cpu / (double)ns, percentile(n, 0.5),
+                 percentile(n, 0.99), percentile(n, 0.999), percentile(n, 1),
+                 (unsigned long long)hits, (unsigned long long)errors);
+}
+
+static void run(int ep)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t begun = now_ns(), now = begun;
+    uint64_t end = begun + opt.seconds * 1000000000ULL;
+    uint64_t cpu = opt.server ? cpu_ns(opt.server) : 0;
+
+    while (now < end) {
+        int n = epoll_wait(ep, events, EVENTS, 100);
+        for (int i = 0; i < n; i++) {
+            on_ready(events[i].data.ptr);
+        }
+        now = now_ns();
+    }
+    report(now - begun, opt.server ? cpu_ns(opt.server) - cpu : 0);
+}
+
+static bool parse(int c)
+{
+    unsigned long n = optarg ? strtoul(optarg, NULL, 10) : 0;
+
+    switch (c) {
+    case 'p':
+        opt.port = (int)n;
+        return true;
+    case 's':
+        opt.server = (int)n;
+        return true;
+    case 'c':
+        opt.conns = (unsigned)n;
+        return true;
+    case 'P':
+        opt.pipeline = (unsigned)n;
+        return true;
+    case 'M':
+        opt.mget = (unsigned)n;
+        return true;
+    case 'k':
+        opt.keys = n;
+        return true;
+    case 'v':
+        opt.value = n;
+        return true;
+    case 't':
+        opt.seconds = (unsigned)n;
+        return true;
+    case 'w':
+        opt.warm = true;
+        return true;
+    case 'm':
+        opt.mode = *optarg == 's' ? SET : *optarg == 'm' ? MGET : GET;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int c;
+
+    while ((c = getopt(argc, argv, "p:s:c:P:m:M:k:v:t:w")) != -1) {
+        if (!parse(c)) {
+            return 2;
+        }
+    }
+    if (opt.port == 0 || opt.keys == 0 || opt.pipeline == 0) {
+        (void)fprintf(stderr, "usage: load -p PORT ...; see load.c\n");
+        return 2;
+    }
+    value = grab(opt.value + 1);
+    memset(value, 'v', opt.value);
+    samples = grab(SAMPLES * sizeof(*samples));
+    if (opt.warm) {
+        warm_up();
+    }
+    if (opt.seconds > 0) {
+        int ep = epoll_create1(0);
+        struct conn *conns = open_all(ep);
+        run(ep);
+        free(conns);
+    }
+    return errors != 0;
+}
