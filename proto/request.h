@@ -90,7 +90,7 @@ struct request {
                           are answered; others: arguments after the verb */
     const char *end;   /* of rest, line end excluded */
     const char *line;  /* whole line, for -vv */
-    uint32_t line_len; /* without line end */
+    uint32_t line_len; /* without line end; a byte follows it in memory */
 };
 
 #endif

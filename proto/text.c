@@ -464,16 +464,17 @@ enum text_status text_parse(const char *p, size_t n, struct request *req,
 }
 
 /* Makes `req` hold the whole keys at `p`; returns where they end. A piece of
- * a key that is too long already counts as one. */
+ * a key that is too long already counts as one; a CR may be half a line end. */
 static const char *whole_keys(const char *p, size_t n, struct request *req)
 {
     const char *end = p + n;
     const char *last = end;
+    bool cr = n > 0 && end[-1] == '\r';
 
     while (last > p && last[-1] != ' ') {
         last--;
     }
-    if (end - last <= KEY_MAX_LENGTH) {
+    if (end - last <= KEY_MAX_LENGTH + (cr ? 1 : 0)) {
         end = last;
     }
     req->rest = skip_spaces(p, end);
@@ -492,7 +493,7 @@ enum text_status text_parse_get_head(const char *p, size_t n,
     }
     *req = (struct request){.verb = word == 4 ? VERB_GET : VERB_GETS,
                             .line = p,
-                            .line_len = (uint32_t)n,
+                            .line_len = (uint32_t)n - 1, /* as said there */
                             .more = true};
     *used = (size_t)(whole_keys(p + word, n - word, req) - p);
     return req->rest == req->end ? TEXT_MORE : TEXT_OK;
@@ -515,7 +516,7 @@ enum text_status text_parse_more_keys(const char *p, size_t n,
     } else {
         *used = (size_t)(whole_keys(p, n, req) - p);
     }
-    req->line_len = (uint32_t)*used;
+    req->line_len = *used == 0 ? 0 : (uint32_t)*used - 1;
     return *used == 0 ? TEXT_MORE : TEXT_OK;
 }
 

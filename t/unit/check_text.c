@@ -345,6 +345,40 @@ START_TEST(a_long_get_comes_in_pieces)
 }
 END_TEST
 
+START_TEST(a_cr_alone_makes_no_key_too_long)
+{
+    char line[600];
+    size_t n;
+    bool last;
+
+    key_line(line, "get a ", 250, "\r");
+    n = strlen(line);
+    ck_assert(text_parse_get_head(line, n, &req, &used) == TEXT_OK);
+    ck_assert_uint_eq(used, 6);
+    ck_assert_uint_eq(count_keys(), 1);
+    ck_assert(text_parse_more_keys(line + 6, n - 6, &req, &used, &last) ==
+              TEXT_MORE);
+    key_line(line, "get a ", 251, "\r");
+    ck_assert(text_parse_get_head(line, n + 1, &req, &used) == TEXT_OK);
+    ck_assert_uint_eq(used, n + 1);
+}
+END_TEST
+
+/* -vv looks at the byte behind a line. */
+START_TEST(behind_a_line_lies_a_byte)
+{
+    static const char keys[] = "get a b ";
+    bool last;
+
+    ck_assert(text_parse_get_head(keys, 8, &req, &used) == TEXT_OK);
+    ck_assert_uint_lt(req.line_len, 8);
+    ck_assert(text_parse_more_keys(keys + 4, 4, &req, &used, &last) == TEXT_OK);
+    ck_assert_uint_lt(req.line_len, 4);
+    ck_assert(text_parse_more_keys("b\n", 2, &req, &used, &last) == TEXT_OK);
+    ck_assert_uint_lt(req.line_len, 2);
+}
+END_TEST
+
 START_TEST(a_piece_of_an_over_long_key_is_a_key)
 {
     char line[400];
@@ -413,6 +447,8 @@ static Suite *text_suite(void)
     tcase_add_test(tc, unfinished_lines_have_a_limit);
     tcase_add_test(tc, keys_are_split_one_by_one);
     tcase_add_test(tc, a_long_get_comes_in_pieces);
+    tcase_add_test(tc, a_cr_alone_makes_no_key_too_long);
+    tcase_add_test(tc, behind_a_line_lies_a_byte);
     tcase_add_test(tc, a_piece_of_an_over_long_key_is_a_key);
     tcase_add_test(tc, replies_end_in_a_line_end);
     tcase_add_test(tc, value_headers_are_formatted);
