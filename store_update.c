@@ -211,7 +211,11 @@ static bool copy_with_cas(const struct store_key *key,
     if (it == NULL) {
         return false;
     }
-    (void)store_fill_view(it, &filled, &from->value); /* one chunk: has room */
+    if (!store_fill_view(it, &filled, &from->value)) {
+        store_cancel(it);
+        return false;
+    }
+    store_filled(it); /* the room for the cas may have put it in pieces */
     it->bits |= (uint16_t)from->bits;
     it->version = from->version;
     s = assoc_take(assoc_stripe_of(key->hv));

@@ -287,6 +287,29 @@ START_TEST(a_shorter_touch_draws_a_version_and_keeps_the_cas)
 }
 END_TEST
 
+/* With room for a cas it no longer fits one chunk. */
+START_TEST(a_shorter_touch_keeps_a_value_as_long_as_a_chunk)
+{
+    size_t n = store_config_default().chunk_max - sizeof(struct item) - 1;
+    struct store_key key = key_of("k");
+    struct store_attrs attrs = {.exptime = store_exptime(100)};
+    char *value = malloc(n);
+    struct item *it;
+
+    ck_assert_ptr_nonnull(value);
+    memset(value, 'x', n);
+    ck_assert_int_eq(store_set(&key, &attrs, STORE_SET, value, n, NULL),
+                     STORE_OK);
+    it = store_touch_hold(&key, store_exptime(50), NULL);
+    ck_assert_ptr_nonnull(it);
+    ck_assert(item_is_chained(it));
+    ck_assert(item_value_equals(it, value, n));
+    ck_assert_uint_eq(item_chunk_first(it)->used, n);
+    store_release(it);
+    free(value);
+}
+END_TEST
+
 START_TEST(an_equal_state_takes_the_later_expiry)
 {
     struct store_key key = key_of("k");
@@ -387,6 +410,7 @@ int main(void)
     tcase_add_test(t, stale_states_are_not_recorded);
     tcase_add_test(t, a_longer_touch_keeps_version_and_cas);
     tcase_add_test(t, a_shorter_touch_draws_a_version_and_keeps_the_cas);
+    tcase_add_test(t, a_shorter_touch_keeps_a_value_as_long_as_a_chunk);
     tcase_add_test(t, an_equal_state_takes_the_later_expiry);
     tcase_add_test(t, what_cannot_be_stored_becomes_a_floor);
     tcase_add_test(t, a_legacy_value_wins_unless_it_is_ours_come_back);
