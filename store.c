@@ -270,12 +270,20 @@ unsigned store_bits_for(const struct store_new *n)
     return bits;
 }
 
-static void *alloc_evicting(unsigned slab_class)
+/* Makes room in a class. The heads of values in pieces lie in any class, but
+ * all of them queue in the last one: that is where to look for a head's room
+ * when nothing else in its class can go. */
+static bool make_room(unsigned slab_class, bool chained)
+{
+    return lru_evict(slab_class) || (chained && lru_evict(slabs_last_class()));
+}
+
+static void *alloc_evicting(unsigned slab_class, bool chained)
 {
     void *p = slabs_alloc(slab_class);
 
     for (int i = 0; p == NULL && i < EVICT_TRIES; i++) {
-        if (!lru_evict(slab_class)) {
+        if (!make_room(slab_class, chained)) {
             break;
         }
         p = slabs_alloc(slab_class);
@@ -299,7 +307,7 @@ struct item *store_make(const struct store_new *n)
 
     shape.slab_class =
         slabs_class(item_size_for(shape.bits, shape.nkey, shape.nbytes));
-    it = alloc_evicting(shape.slab_class);
+    it = alloc_evicting(shape.slab_class, (shape.bits & ITEM_CHAINED) != 0);
     if (it == NULL) {
         return NULL;
     }

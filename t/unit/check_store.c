@@ -415,6 +415,25 @@ START_TEST(a_full_store_evicts_and_goes_on)
 }
 END_TEST
 
+/* Heads of values in pieces fill their class, where none of them queues. */
+START_TEST(a_full_class_of_heads_evicts_too)
+{
+    char name[32], value[1101];
+
+    config.memory_limit = 64 * MIB;
+    config.chunk_max = 1024;
+    restart();
+    memset(value, 'x', 1100);
+    value[1100] = '\0';
+    for (int i = 0; i < 60000; i++) {
+        (void)snprintf(name, sizeof(name), "key%d", i);
+        put(name, value);
+    }
+    ck_assert_uint_gt(totals().evictions, 1000);
+    ck_assert(holds("key59999", value));
+}
+END_TEST
+
 START_TEST(without_eviction_a_full_store_refuses)
 {
     char name[32], value[1001];
@@ -508,6 +527,7 @@ int main(void)
     tcase_add_test(t, large_values_are_chained_and_whole);
     tcase_add_test(t, memory_comes_back_from_every_way_to_die);
     tcase_add_test(t, a_full_store_evicts_and_goes_on);
+    tcase_add_test(t, a_full_class_of_heads_evicts_too);
     tcase_add_test(t, without_eviction_a_full_store_refuses);
     tcase_add_test(t, referenced_items_are_not_evicted);
     tcase_add_test(t, walk_sees_what_is_there);
