@@ -138,30 +138,39 @@ static void unref_item(void *owner)
     store_unref(owner);
 }
 
-static unsigned count_pieces(const struct item *it)
+/* Where a value lies, as read while its item was held: a reference keeps the
+ * value in place, but others go on changing the header's bits. */
+struct value {
+    const char *data;         /* NULL: in pieces */
+    struct item_chunk *first; /* of them */
+    size_t n;                 /* bytes when not in pieces */
+    unsigned pieces;
+};
+
+static struct value value_of(const struct item *it)
 {
-    unsigned n = 0;
+    struct value v = {.first = item_chunk_first(it), .n = it->nbytes};
 
     if (!item_is_chained(it)) {
-        return 1;
+        v.data = item_data(it);
+        v.pieces = 1;
     }
-    for (struct item_chunk *c = item_chunk_first(it); c != NULL;
-         c = item_chunk_next(c)) {
-        n++;
+    for (struct item_chunk *c = v.first; c != NULL; c = item_chunk_next(c)) {
+        v.pieces++;
     }
-    return n;
+    return v;
 }
 
 /* References the value piece by piece; the last piece keeps the item. */
-static void ref_value(struct out *out, struct item *it)
+static void ref_value(struct out *out, const struct value *v, struct item *it)
 {
     struct item_chunk *c, *next;
 
-    if (!item_is_chained(it)) {
-        out_ref(out, item_data(it), it->nbytes, it, unref_item);
+    if (v->data != NULL) {
+        out_ref(out, v->data, v->n, it, unref_item);
         return;
     }
-    for (c = item_chunk_first(it); c != NULL; c = next) {
+    for (c = v->first; c != NULL; c = next) {
         next = item_chunk_next(c);
         out_ref(out, c->data, c->used, next == NULL ? it : NULL,
                 next == NULL ? unref_item : NULL);
@@ -175,7 +184,7 @@ static enum get_result get_large(struct command *cmd, const struct request *req,
                                  const struct store_key *key, struct item *it)
 {
     struct out *out = cmd->out;
-    unsigned pieces = count_pieces(it);
+    struct value value = value_of(it);
     enum hits_to place = place_of(it);
     char *end;
 
@@ -187,13 +196,13 @@ static enum get_result get_large(struct command *cmd, const struct request *req,
     end = put_header(out, req, key, it);
     store_hit(it);
     store_release(it);
-    if (!out_can_ref(out, pieces)) {
+    if (!out_can_ref(out, value.pieces)) {
         store_unref(it);
         return out_is_empty(out) ? GET_NO_MEMORY : GET_FULL;
     }
     count_hit(cmd, req, it->slab_class, place);
     out_wrote(out, end);
-    ref_value(out, it);
+    ref_value(out, &value, it);
     out_bytes(out, "\r\n", 2);
     return GET_DONE;
 }
