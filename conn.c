@@ -575,7 +575,7 @@ static void run_conn(struct conn *c)
         return;
     }
     conn_begin(c);
-    if (slot->count > 0) {
+    if (slot->count > 0 || c->parked->upload != NULL) {
         atomic_store_explicit(&c->last, clock_seconds(), memory_order_relaxed);
     }
     conn_settle(c, conn_run(c));
