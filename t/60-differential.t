@@ -39,7 +39,8 @@ sub report
     Client::same_bytes($ours, $theirs, $name);
     diag "SEED=$seed";
     for my $step (@$steps) {
-        diag '  sent: ', ref $step ? '(cas)' : Client::shown($step, 150);
+        my $text = ref $step ? $step->(sub { 0 }) : $step;
+        diag '  sent: ', Client::shown($text, 150);
     }
     return;
 }
@@ -70,7 +71,7 @@ for my $options ([], ['-t', 1, '-R', 1], ['-C', '-F']) {
     my $end   = time + $seconds * $share / $sessions;
     my $done  = 0;
     while ($done < $share && $wrong < 5 && time < $end) {
-        srand $seed + ++$done;
+        srand $seed * 1_000_003 + ++$done & 0xffffffff;
         check("session $done", generate_session($done), $servers);
     }
     is $done, $share, "$share generated sessions, options '@$options'";

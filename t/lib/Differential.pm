@@ -83,11 +83,16 @@ sub _retrieve
     return "$verb " . _keys() . pick("\r\n", "\r\n", "\n", "  \r\n");
 }
 
+# The number is read and replaced at once: 1.6.18 pads a shorter one to the old
+# length, but not while somebody else (an unsent answer, its background threads)
+# holds the item, which is a matter of time. We always do.
 sub _arithmetic
 {
-    return sprintf "%s %s %s%s\r\n", pick('incr', 'decr'), _key(),
+    my $key = _key();
+    return sprintf "%s %s %s%s\r\nget %s\r\nset %s 0 0 1 noreply\r\n5\r\n",
+        pick('incr', 'decr'), $key,
         pick(0, 1, 1, 10, 999, '18446744073709551615', '007', 'x', '-1',
-        '18446744073709551616', '1x'), _noreply();
+        '18446744073709551616', '1x'), _noreply(), $key, $key;
 }
 
 sub _small
@@ -98,16 +103,18 @@ sub _small
     )->() . _noreply() . "\r\n";
 }
 
+# No flush_all to come: in 1.6.18 it makes an earlier one forget the items that
+# it has not yet come across, and they are back.
 sub _admin
 {
     return pick(
         'flush_all',        'flush_all noreply',
         'flush_all 0',      'flush_all x',
-        'flush_all -1',     'flush_all 1000',
+        'flush_all -1',     'flush_all 1x',
         'verbosity 0',      'verbosity x',
         'verbosity 0 0',    'version',
         'version x',        'cache_memlimit x',
-        'cache_memlimit 7', 'cache_memlimit 64',
+        'cache_memlimit 64',
         'stats nonsense',   'stats detail',
         'stats detail off', 'stats detail x',
         'stats reset',      'stats cachedump',
@@ -239,8 +246,8 @@ sub run_session
 
 # --- comparing -----------------------------------------------------------------
 
-# cas ids become their order of appearance, versions the same word; values are
-# passed over by their length.
+# cas ids become their order of appearance, versions the same word, numbers lose
+# their padding; other values are passed over by their length.
 sub normalise
 {
     my ($bytes) = @_;
@@ -253,11 +260,14 @@ sub normalise
         $line =~ s/\AVERSION [\d.]+/VERSION x/;
         $line =~ s/\A(VALUE \S+ \d+ \d+) (\d+)\r/
             $1 . ' cas' . ($seen{$2} \/\/= keys %seen) . "\r"/e;
-        $out .= $line;
         if ($line =~ /\AVALUE \S+ \d+ (\d+)/) {
-            $out .= substr $bytes, $at, $1 + 2;
+            my $value = substr $bytes, $at, $1 + 2;
             $at += $1 + 2;
+            $line =~ s/\A(VALUE \S+ \d+) \d+/$1 N/
+                if $value =~ s/\A(\d+) *\r\n\z/$1\r\n/;
+            $line .= $value;
         }
+        $out .= $line;
     }
     return $out;
 }
