@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/product.h"
 #include "base/version.h"
+#include "rep/low.h"
 #include "repbind.h"
 #include "repdial.h"
 #include "replink.h"
@@ -36,7 +37,7 @@
 /* What replication_stats tells; copied once a turn. */
 struct view {
     enum rep_link_status status;
-    struct replink_figures link;       /* of the link, or of the last one */
+    struct rep_link_figures link;      /* of the link, or of the last one */
     uint64_t past_sent, past_received; /* items, of ended links */
     uint64_t past_bytes_out, past_bytes_in; /* bytes, of ended links */
     uint64_t past_full, past_partial, past_copies, past_won;
@@ -73,14 +74,12 @@ static struct {
     bool stopping, ended;            /* [r] */
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
-    uint64_t low_of_ended; /* [r] least of what ended links left unacked */
-    uint64_t low_run;      /* [r] run that low_now belongs to */
-    uint64_t low_now;      /* [r] */
-    struct view view;      /* [r] */
+    struct rep_low low;              /* [r] */
+    struct view view;                /* [r] */
 
     struct lock view_lock; /* QUEUE */
     struct view published; /* [V] */
-} self = {.wake = -1, .low_of_ended = UINT64_MAX};
+} self = {.wake = -1};
 
 static void post(void *ctx, const struct rep_event *event);
 
@@ -141,7 +140,7 @@ static uint64_t address_id(const struct sockaddr *addr)
 /* What a link did stays in the figures after its end. */
 static void settle(const struct replink *link)
 {
-    struct replink_figures f;
+    struct rep_link_figures f;
     struct view *v = &self.view;
 
     replink_figures(link, &f);
@@ -500,33 +499,11 @@ static void post(void *ctx, const struct rep_event *event)
 
 /* ---- the loop --------------------------------------------------------- */
 
-/* Removals below what every peer has acknowledged need no floor. A run that
- * went away counts with what it had acknowledged then: it may come back. */
-static void move_low(const struct replink_figures *f)
-{
-    bool complete =
-        f->linked && !f->legacy && f->received && f->announced && f->acked != 0;
-
-    if (f->linked && f->run != self.low_run) {
-        if (self.low_run != 0 && self.low_now < self.low_of_ended) {
-            self.low_of_ended = self.low_now;
-        }
-        self.low_run = f->run;
-        self.low_now = 0;
-    }
-    if (complete) {
-        self.low_now = rep_log_low(self.log, f->reader);
-        rep_log_set_low(self.log, self.low_now < self.low_of_ended
-                                      ? self.low_now
-                                      : self.low_of_ended);
-    }
-}
-
 static void publish(void)
 {
     memset(&self.view.link, 0, sizeof(self.view.link));
     for (unsigned i = 0; i < LINKS; i++) {
-        struct replink_figures f;
+        struct rep_link_figures f;
 
         if (self.links[i] == NULL) {
             continue;
@@ -534,7 +511,7 @@ static void publish(void)
         replink_figures(self.links[i], &f);
         if (f.linked) {
             self.view.link = f;
-            move_low(&f);
+            rep_low_move(&self.low, self.log, &f);
         }
     }
     self.view.status = rep_core_status(self.core);
@@ -560,7 +537,7 @@ static bool turn(void)
     uint64_t read = 0;
 
     for (unsigned i = 0; i < LINKS; i++) {
-        struct replink_figures f;
+        struct rep_link_figures f;
 
         if (self.links[i] == NULL) {
             continue;
@@ -698,10 +675,8 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         return false;
     }
     self.env = (struct replink_env){
+        .link = {.floors = self.floors, .log = self.log, .event = post},
         .base = self.base,
-        .floors = self.floors,
-        .log = self.log,
-        .event = post,
         .timeout_ms = (unsigned)settings.rep_timeout * 1000,
     };
     accept_on_bound();
@@ -824,7 +799,7 @@ static void add_full(const struct rows *rows, const struct view *v)
         [REP_COPYING] = "copying",
         [REP_LINKED] = "linked",
     };
-    const struct replink_figures *f = &v->link;
+    const struct rep_link_figures *f = &v->link;
     const char *dialect = f->legacy ? "legacy" : "repcached3";
 
     add_row(rows, "link_status", "%s", names[v->status]);

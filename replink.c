@@ -14,85 +14,21 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "rep/apply.h"
-#include "rep/scan.h"
-#include "store.h"
 
-#define MAGIC       0x7265706cU   /* "repl" */
-#define FIRST_BYTES 1024          /* room for what a stranger may say */
-#define IN_BYTES    (64 * KIB)    /* read at once */
-#define OUT_BYTES   (256 * KIB)   /* sent at once */
-#define LIVE_BYTES  (128 * KIB)   /* of it for the log while a scan runs */
-#define READS       4             /* of IN_BYTES a turn */
-#define SENDS       2             /* of OUT_BYTES a turn */
-#define PIECES      64            /* iovecs of a send */
-#define CONTROL     (4 * KIB)     /* kept free for acks and the like */
-#define SHIFT_MS    2000          /* a smaller skew shifts no expiry */
-#define LEGACY_MAX  (1024 * 1024) /* larger values go as deletes */
-
-_Static_assert(IN_BYTES >= REP_APPLY_BUFFER, "a line and its value fit");
-_Static_assert(LIVE_BYTES >= REP_SCAN_ROOM + CONTROL, "progress is sure");
-
-enum phase {
-    PHASE_FIRST,  /* its first line is awaited */
-    PHASE_SAID,   /* it came; rep/core decides */
-    PHASE_LINKED, /* carries changes */
-    PHASE_CLOSED,
-};
+#define MAGIC  0x7265706cU /* "repl" */
+#define READS  4           /* reads a turn */
+#define SENDS  2           /* sends a turn */
+#define PIECES 64          /* iovecs of a send */
 
 struct replink {
     uint32_t magic;
-    enum phase phase;
     const struct replink_env *env;
+    struct rep_link *link;
     struct event *readable, *writable;
-    int fd; /* -1 once closed */
-    uint32_t id;
-    bool dialled;
+    int fd;       /* -1 once closed */
+    bool reading; /* `readable` is armed */
     bool blocked; /* the socket takes nothing; `writable` is armed */
     char name[REPLINK_NAME];
-
-    /* in */
-    char *in; /* `first` until linked */
-    size_t in_len, in_room;
-    bool unfed;    /* bytes in `in` that nobody looked at */
-    bool firm;     /* LEGACY: a command came */
-    bool sweeping; /* floors by hash are being carried out */
-    bool end_came; /* marugoto_end; counts when the sweep is done */
-    struct rep_apply *apply;
-    struct wire_hello hello; /* the peer's */
-
-    /* out */
-    struct rep_peer peer;
-    struct rep_out out;
-    char *buf;   /* of `out` */
-    size_t sent; /* bytes of out.buf already sent */
-    struct rep_log_batch *batch;
-    unsigned at;  /* entries of the batch already written */
-    uint64_t pos; /* of the log: read up to here */
-    bool caught_up;
-    bool touched; /* touches were lost, too */
-    bool scan_wanted, scanning;
-    uint64_t scan_version;
-    struct rep_scan scan;
-    uint64_t scan_items;
-    bool announce_wanted;
-    uint64_t announce_at; /* once the log is sent up to here */
-    bool copy_said;       /* `marugoto start` was printed */
-    bool ping_due, pong_due, ack_due;
-    uint64_t ack;
-    bool positioned;   /* one was sent */
-    uint64_t position; /* the last one */
-    bool draining, drain_told;
-    uint64_t drain_at;
-    uint64_t unlinked_since;
-
-    struct {
-        bool on;
-        uint64_t pos, ns;
-    } sample; /* of the lag */
-    struct replink_figures figures;
-    char first[FIRST_BYTES];
 };
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -104,13 +40,6 @@ static struct replink *cast(void *arg)
 
     assert(link->magic == MAGIC);
     return link;
-}
-
-static void tell(struct replink *link, enum rep_event_kind kind)
-{
-    struct rep_event ev = {.kind = kind, .conn = link->id};
-
-    link->env->event(link->env->ctx, &ev);
 }
 
 /* ---- life ------------------------------------------------------------- */
@@ -134,754 +63,264 @@ static void set_options(int fd, unsigned timeout_ms)
                      sizeof(timeout_ms));
 }
 
+/* Arms or disarms `readable` as the link wants. */
+static bool follow_reading(struct replink *self)
+{
+    bool wanted = !rep_link_is_closed(self->link) && rep_link_reads(self->link);
+
+    if (wanted == self->reading) {
+        return true;
+    }
+    self->reading = wanted;
+    return (wanted ? event_add(self->readable, NULL)
+                   : event_del(self->readable)) == 0;
+}
+
+/* After any call to the link: does with the socket what became of it. */
+static void settle(struct replink *self)
+{
+    if (!follow_reading(self)) {
+        rep_link_fail(self->link, "out of memory");
+    }
+    if (rep_link_is_closed(self->link) && self->fd >= 0) {
+        (void)event_del(self->readable);
+        (void)event_del(self->writable);
+        self->reading = false;
+        close(self->fd);
+        self->fd = -1;
+    }
+}
+
+static bool set_up(struct replink *self, uint32_t id, bool dialled)
+{
+    self->link = rep_link_new(&self->env->link, id, dialled, self->fd);
+    self->readable = event_new(self->env->base, self->fd, EV_READ | EV_PERSIST,
+                               on_readable, self);
+    self->writable =
+        event_new(self->env->base, self->fd, EV_WRITE, on_writable, self);
+    return self->link != NULL && self->readable != NULL &&
+           self->writable != NULL && follow_reading(self);
+}
+
 struct replink *replink_new(const struct replink_env *env, int fd, uint32_t id,
                             bool dialled, const char *name)
 {
-    struct replink *link = calloc(1, sizeof(*link));
+    struct replink *self = calloc(1, sizeof(*self));
 
-    if (link == NULL) {
+    if (self == NULL) {
         close(fd);
         return NULL;
     }
-    link->magic = MAGIC;
-    link->env = env;
-    link->fd = fd;
-    link->id = id;
-    link->dialled = dialled;
-    link->in = link->first;
-    link->in_room = FIRST_BYTES;
-    link->peer.reader = -1;
-    (void)snprintf(link->name, sizeof(link->name), "%s", name);
+    self->magic = MAGIC;
+    self->env = env;
+    self->fd = fd;
+    (void)snprintf(self->name, sizeof(self->name), "%s", name);
     set_options(fd, env->timeout_ms);
-    link->readable =
-        event_new(env->base, fd, EV_READ | EV_PERSIST, on_readable, link);
-    link->writable = event_new(env->base, fd, EV_WRITE, on_writable, link);
-    if (link->readable == NULL || link->writable == NULL ||
-        event_add(link->readable, NULL) != 0) {
-        replink_free(link);
+    if (!set_up(self, id, dialled)) {
+        replink_free(self);
         return NULL;
     }
-    return link;
+    return self;
 }
 
-void replink_close(struct replink *link)
+void replink_close(struct replink *self)
 {
-    if (link->phase == PHASE_CLOSED) {
-        return;
-    }
-    replink_figures(link, &link->figures);
-    link->phase = PHASE_CLOSED;
-    (void)event_del(link->readable);
-    (void)event_del(link->writable);
-    close(link->fd);
-    link->fd = -1;
-    if (link->peer.reader >= 0) {
-        rep_out_fini(&link->out);
-        rep_apply_free(link->apply);
-        link->apply = NULL;
-        rep_log_close(link->env->log, link->peer.reader);
-    }
+    rep_link_close(self->link);
+    settle(self);
 }
 
-void replink_free(struct replink *link)
+void replink_free(struct replink *self)
 {
-    if (link->fd >= 0 && (link->readable == NULL || link->writable == NULL)) {
-        close(link->fd);
-        link->phase = PHASE_CLOSED;
+    if (self->readable != NULL) {
+        event_free(self->readable);
     }
-    replink_close(link);
-    if (link->readable != NULL) {
-        event_free(link->readable);
+    if (self->writable != NULL) {
+        event_free(self->writable);
     }
-    if (link->writable != NULL) {
-        event_free(link->writable);
+    if (self->fd >= 0) {
+        close(self->fd);
     }
-    if (link->in != link->first) {
-        free(link->in);
-    }
-    free(link->buf);
-    free(link->batch);
-    free(link);
+    rep_link_free(self->link);
+    free(self);
 }
 
-uint32_t replink_id(const struct replink *link)
+uint32_t replink_id(const struct replink *self)
 {
-    return link->id;
+    return rep_link_id(self->link);
 }
 
-const char *replink_name(const struct replink *link)
+const char *replink_name(const struct replink *self)
 {
-    return link->name;
+    return self->name;
 }
 
-bool replink_is_closed(const struct replink *link)
+bool replink_is_closed(const struct replink *self)
 {
-    return link->phase == PHASE_CLOSED;
-}
-
-/* The connection failed: everybody hears of it once. */
-static void fail(struct replink *link, const char *why)
-{
-    if (link->phase != PHASE_CLOSED) {
-        link->figures.error = why;
-        replink_close(link);
-        tell(link, REP_EV_CLOSED);
-    }
-}
-
-/* ---- the first line --------------------------------------------------- */
-
-static void said_hello(struct replink *link, const struct wire_msg *msg,
-                       size_t used)
-{
-    struct rep_event ev = {.kind = REP_EV_HELLO, .conn = link->id};
-
-    if (!wire_parse_hello(msg->line, msg->line_len, &link->hello) ||
-        link->hello.dialect < WIRE_OURS) {
-        tell(link, REP_EV_NONSENSE);
-        return;
-    }
-    link->in_len -= used;
-    memmove(link->in, link->in + used, link->in_len);
-    link->figures.skew_ms = (int64_t)(link->hello.clock_ms - clock_ms());
-    link->figures.run = link->hello.run;
-    ev.run = link->hello.run;
-    ev.slot = link->hello.slot;
-    ev.skew = link->figures.skew_ms;
-    link->env->event(link->env->ctx, &ev);
-}
-
-static bool is_legacy_command(uint8_t op)
-{
-    return op == WIRE_REP || op == WIRE_DELETE || op == WIRE_FLUSH ||
-           op == WIRE_FLUSH_AT || op == WIRE_END;
-}
-
-/* What the first line is decides who this is; a legacy command stays in the
- * buffer, to be carried out once the link is up. */
-static void look_at_first(struct replink *link)
-{
-    struct wire_msg msg;
-    size_t used = 0;
-    enum wire_status hello = wire_sniff_hello(link->in, link->in_len);
-    enum wire_status line;
-
-    if (hello == WIRE_MORE && link->in_len < link->in_room) {
-        return;
-    }
-    line = wire_parse(hello == WIRE_OK ? WIRE_OURS : WIRE_LEGACY, link->in,
-                      link->in_len, &msg, &used);
-    if (line == WIRE_MORE && link->in_len < link->in_room) {
-        return;
-    }
-    link->phase = PHASE_SAID;
-    (void)event_del(link->readable);
-    if (line == WIRE_OK && hello == WIRE_OK) {
-        said_hello(link, &msg, used);
-    } else if (line == WIRE_OK && is_legacy_command(msg.op)) {
-        tell(link, REP_EV_LEGACY);
-    } else {
-        tell(link, REP_EV_NONSENSE);
-    }
+    return rep_link_is_closed(self->link);
 }
 
 /* ---- in --------------------------------------------------------------- */
 
-static void on_ack(struct replink *link, uint64_t position)
-{
-    rep_log_ack(link->env->log, link->peer.reader, position);
-    if (position > link->figures.acked) {
-        link->figures.acked = position;
-    }
-    if (link->sample.on && position >= link->sample.pos) {
-        link->sample.on = false;
-        link->figures.lag_us = (clock_mono().ns - link->sample.ns) / 1000;
-    }
-}
-
-static void on_control(struct replink *link, const struct wire_msg *msg)
-{
-    switch ((enum wire_op)msg->op) {
-    case WIRE_HELLO:
-        tell(link, REP_EV_HELLO);
-        return;
-    case WIRE_END:
-        log_print(2, "<%d marugoto_end\n", link->fd);
-        link->end_came = true;
-        return;
-    case WIRE_POSITION:
-        link->ack = msg->position;
-        link->ack_due = true;
-        return;
-    case WIRE_ACK:
-        on_ack(link, msg->position);
-        return;
-    case WIRE_PING:
-        link->pong_due = true;
-        return;
-    case WIRE_UNKNOWN:
-    case WIRE_REP:
-    case WIRE_DELETE:
-    case WIRE_FLOOR:
-    case WIRE_FLUSH:
-    case WIRE_FLUSH_AT:
-    case WIRE_PONG:
-        return;
-    }
-}
-
-static void feed(struct replink *link)
-{
-    size_t at = 0;
-    enum rep_apply_status status = REP_APPLY_CONTROL;
-
-    link->unfed = false;
-    while (status == REP_APPLY_CONTROL) {
-        struct wire_msg msg;
-        size_t used = 0;
-
-        status = rep_apply_feed(link->apply, link->in + at, link->in_len - at,
-                                &used, &msg);
-        at += used;
-        if (status == REP_APPLY_CONTROL) {
-            on_control(link, &msg);
-        }
-        if (link->phase != PHASE_LINKED) {
-            return;
-        }
-    }
-    if (status == REP_APPLY_BAD) {
-        fail(link, "the peer sent what cannot be understood");
-        return;
-    }
-    link->in_len -= at;
-    memmove(link->in, link->in + at, link->in_len);
-    link->sweeping = true;
-    if (at > 0 && link->figures.legacy && !link->firm) {
-        link->firm = true;
-        tell(link, REP_EV_LEGACY);
-    }
-}
-
-static void look_at_input(struct replink *link)
-{
-    switch (link->phase) {
-    case PHASE_FIRST:
-        look_at_first(link);
-        return;
-    case PHASE_SAID:
-    case PHASE_CLOSED:
-        return;
-    case PHASE_LINKED:
-        feed(link);
-        return;
-    }
-}
-
 /* Reads once; false when there is no more for now. */
-static bool read_once(struct replink *link)
+static bool read_once(struct replink *self)
 {
-    size_t room = link->in_room - link->in_len;
-    ssize_t n = recv(link->fd, link->in + link->in_len, room, 0);
+    struct iovec room = rep_link_room(self->link);
+    ssize_t n = recv(self->fd, room.iov_base, room.iov_len, 0);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         return false;
     }
     if (n <= 0) {
-        fail(link, n == 0 ? NULL : strerror(errno));
+        rep_link_fail(self->link, n == 0 ? NULL : strerror(errno));
         return false;
     }
-    link->in_len += (size_t)n;
-    link->figures.bytes_received += (uint64_t)n;
-    tell(link, REP_EV_HEARD);
-    look_at_input(link);
-    return (size_t)n == room && link->phase == PHASE_LINKED;
+    rep_link_got(self->link, (size_t)n, clock_mono().ns);
+    return (size_t)n == room.iov_len && rep_link_reads(self->link);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct replink *link = cast(arg);
+    struct replink *self = cast(arg);
+    bool more = true;
 
     (void)fd;
     (void)what;
-    for (int i = 0; i < READS && link->phase != PHASE_CLOSED; i++) {
-        if (!read_once(link)) {
-            return;
-        }
+    for (int i = 0; i < READS && more; i++) {
+        more = read_once(self);
     }
-}
-
-/* Floors by hash are carried out in slices; the copy counts after them. */
-static bool sweep(struct replink *link)
-{
-    if (link->sweeping) {
-        link->sweeping = rep_apply_sweep(link->apply);
-    }
-    if (!link->sweeping && link->end_came) {
-        link->end_came = false;
-        link->figures.received = true;
-        link->figures.received_copies++;
-        rep_apply_copied(link->apply);
-        tell(link, REP_EV_COPY_RECEIVED);
-    }
-    return link->sweeping;
+    settle(self);
 }
 
 /* ---- actions ---------------------------------------------------------- */
 
-void replink_hello(struct replink *link, const struct wire_hello *hello)
+void replink_hello(struct replink *self, const struct wire_hello *hello)
 {
     char line[WIRE_HELLO_MAX];
     size_t n = (size_t)(wire_format_hello(line, hello) - line);
 
     /* The first bytes of a connection: they fit, or it is broken. */
-    if (link->phase != PHASE_CLOSED &&
-        send(link->fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n) {
-        fail(link, "the hello cannot be sent");
+    if (!rep_link_is_closed(self->link) &&
+        send(self->fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n) {
+        rep_link_fail(self->link, "the hello cannot be sent");
+        settle(self);
     }
 }
 
-static bool allocate(struct replink *link)
+bool replink_begin(struct replink *self, bool legacy, uint64_t unlinked_since)
 {
-    char *in = malloc(IN_BYTES);
-
-    link->buf = malloc(OUT_BYTES);
-    link->batch = calloc(1, sizeof(*link->batch));
-    if (in == NULL || link->buf == NULL || link->batch == NULL) {
-        free(in);
-        return false;
-    }
-    memcpy(in, link->in, link->in_len);
-    link->in = in;
-    link->in_room = IN_BYTES;
-    rep_out_init(&link->out, link->buf, OUT_BYTES);
-    return true;
+    return rep_link_begin(self->link, legacy, unlinked_since) &&
+           follow_reading(self);
 }
 
-static int32_t expiry_shift(const struct replink *link)
+void replink_scan(struct replink *self, uint64_t version)
 {
-    int64_t skew = link->figures.skew_ms;
-
-    return skew > SHIFT_MS || skew < -SHIFT_MS ? (int32_t)(-skew / 1000) : 0;
+    rep_link_scan(self->link, version);
 }
 
-static bool begin_apply(struct replink *link, bool legacy)
+void replink_announce(struct replink *self)
 {
-    struct rep_apply_config config = {
-        .dialect = legacy ? WIRE_LEGACY : WIRE_OURS,
-        .reader = link->peer.reader,
-        .fd = link->fd,
-        .expiry_shift = legacy ? 0 : expiry_shift(link),
-        .unlinked_since = link->unlinked_since,
-        .floors = link->env->floors,
-        .log = link->env->log,
-    };
-
-    link->apply = rep_apply_new(&config);
-    return link->apply != NULL;
+    rep_link_announce(self->link);
 }
 
-bool replink_begin(struct replink *link, bool legacy, uint64_t unlinked_since)
+void replink_beat(struct replink *self)
 {
-    if (link->phase == PHASE_CLOSED) {
-        return true; /* its end is already on its way to rep/core */
-    }
-    if (!allocate(link)) {
-        return false;
-    }
-    link->unlinked_since = unlinked_since;
-    link->figures.legacy = legacy;
-    link->peer = (struct rep_peer){
-        .dialect = legacy ? WIRE_LEGACY : WIRE_OURS,
-        .item_size_max = legacy ? LEGACY_MAX : link->hello.item_size_max,
-        .floors = link->env->floors,
-        .log = link->env->log,
-    };
-    link->peer.reader = rep_log_open(link->env->log, &link->pos);
-    if (link->peer.reader < 0 || !begin_apply(link, legacy)) {
-        return false;
-    }
-    link->phase = PHASE_LINKED;
-    link->unfed = link->in_len > 0;
-    return event_add(link->readable, NULL) == 0;
+    rep_link_beat(self->link);
 }
 
-void replink_scan(struct replink *link, uint64_t version)
+void replink_drain(struct replink *self)
 {
-    if (link->phase != PHASE_LINKED) {
-        return;
-    }
-    link->scan_wanted = true;
-    link->scan_version = version;
-    if (version != 0) {
-        link->figures.partial_copies++;
-        return;
-    }
-    link->figures.full_copies++;
-    if (!link->dialled) {
-        struct store_totals totals;
-
-        store_totals(&totals);
-        link->copy_said = totals.curr_items > 0;
-        if (link->copy_said) {
-            log_print(1, "replication: marugoto start\n");
-        }
-    }
-}
-
-void replink_announce(struct replink *link)
-{
-    if (link->phase == PHASE_LINKED) {
-        link->announce_wanted = true;
-        link->announce_at = rep_log_head(link->env->log);
-    }
-}
-
-void replink_beat(struct replink *link)
-{
-    link->ping_due = true;
-}
-
-void replink_drain(struct replink *link)
-{
-    link->draining = true;
-    link->drain_at = rep_log_head(link->env->log);
+    rep_link_drain(self->link);
 }
 
 /* ---- out -------------------------------------------------------------- */
 
-static bool has_output(const struct replink *link)
-{
-    return link->sent < link->out.len || link->out.big != NULL;
-}
-
-static char *out_end(struct replink *link)
-{
-    return link->out.buf + link->out.len;
-}
-
-static void out_until(struct replink *link, const char *end)
-{
-    link->out.len = (size_t)(end - link->out.buf);
-}
-
-/* Answers first: nobody's ack waits for a copy. */
-static void fill_control(struct replink *link)
-{
-    if (link->peer.dialect == WIRE_LEGACY) {
-        link->ping_due = false;
-        return;
-    }
-    if (link->pong_due) {
-        link->pong_due = false;
-        out_until(link, wire_format_pong(out_end(link)));
-    }
-    if (link->ping_due) {
-        link->ping_due = false;
-        out_until(link, wire_format_ping(out_end(link)));
-    }
-    if (link->ack_due) {
-        link->ack_due = false;
-        out_until(link, wire_format_ack(out_end(link), link->ack));
-    }
-}
-
-/* The log went over entries we had not read: a scan makes up for them. */
-static void on_gone(struct replink *link)
-{
-    struct rep_event ev = {.kind = REP_EV_OVERRUN, .conn = link->id};
-    bool touched = false;
-
-    link->pos = rep_log_oldest(link->env->log);
-    if (rep_log_take_lost(link->env->log, link->peer.reader, &ev.version,
-                          &touched)) {
-        link->touched = link->touched || touched;
-        link->env->event(link->env->ctx, &ev);
-    }
-}
-
-/* Reads the next batch; false when there is none now. */
-static bool next_batch(struct replink *link)
-{
-    switch (rep_log_read(link->env->log, link->peer.reader, link->pos,
-                         link->batch)) {
-    case REP_LOG_OK:
-        link->at = 0;
-        return true;
-    case REP_LOG_END:
-        link->caught_up = true;
-        return false;
-    case REP_LOG_GONE:
-        on_gone(link);
-        return link->phase == PHASE_LINKED;
-    }
-    return false;
-}
-
-static void batch_written(struct replink *link)
-{
-    link->pos = link->batch->next;
-    link->batch->n = 0;
-    link->at = 0;
-    if (link->peer.dialect == WIRE_LEGACY) {
-        rep_log_ack(link->env->log, link->peer.reader, link->pos);
-    }
-}
-
-/* The state of every key in the log, as far as there is room. */
-static void fill_live(struct replink *link)
-{
-    link->caught_up = false;
-    link->out.room = link->scanning ? LIVE_BYTES : OUT_BYTES;
-    for (int batches = 0; batches < 64; batches++) {
-        unsigned from = link->at;
-        bool whole;
-
-        if (link->batch->next <= link->pos && !next_batch(link)) {
-            break;
-        }
-        if (link->batch->next <= link->pos) {
-            continue; /* resumed after a loss */
-        }
-        whole = rep_scan_live(&link->peer, link->batch, &link->at, &link->out);
-        if (link->peer.dialect == WIRE_LEGACY) {
-            rep_apply_note_sent(link->apply, link->batch, from, link->at);
-        }
-        if (!whole) {
-            break;
-        }
-        batch_written(link);
-    }
-    link->out.room = OUT_BYTES;
-}
-
-/* A flush that was drawn but has not reached the store yet must not be
- * missed by the scan. */
-static bool flush_settled(struct replink *link)
-{
-    uint64_t flushed = rep_log_flushed(link->env->log);
-    uint64_t pending = 0;
-    uint32_t at = 0;
-
-    return store_barrier() >= flushed ||
-           (store_flush_pending(&pending, &at) && pending >= flushed);
-}
-
-static void fill_scan(struct replink *link)
-{
-    if (link->scan_wanted && flush_settled(link)) {
-        link->scan_wanted = false;
-        link->scanning = true;
-        rep_scan_begin(&link->scan, link->scan_version, link->touched);
-        link->scan.flushed_since = link->unlinked_since;
-        link->touched = false;
-    }
-    if (!link->scanning || link->out.big != NULL ||
-        link->out.room - link->out.len < REP_SCAN_ROOM) {
-        return;
-    }
-    if (link->peer.dialect == WIRE_LEGACY) {
-        rep_apply_note_scan(link->apply);
-    }
-    if (rep_scan_step(&link->scan, &link->peer, &link->out) == REP_SCAN_DONE) {
-        link->scanning = false;
-        link->scan_items += link->scan.items;
-        tell(link, REP_EV_SCAN_DONE);
-    }
-}
-
-static void announce(struct replink *link)
-{
-    link->announce_wanted = false;
-    link->figures.announced = true;
-    if (link->peer.dialect == WIRE_OURS || !link->dialled) {
-        out_until(link, wire_format_end(out_end(link)));
-    }
-    if (link->copy_said) {
-        log_print(1, "replication: marugoto %llu\n",
-                  (unsigned long long)link->scan_items);
-        log_print(1, "replication: marugoto owari\n");
-    }
-}
-
-/* What may be said only when all before it is written. */
-static void fill_marks(struct replink *link)
-{
-    if (link->out.big != NULL ||
-        link->out.room - link->out.len < 2 * WIRE_LINE_ROOM) {
-        return;
-    }
-    if (link->announce_wanted && link->pos >= link->announce_at) {
-        announce(link);
-    }
-    if (link->peer.dialect == WIRE_OURS && link->caught_up && !link->scanning &&
-        !link->scan_wanted && link->pos != link->position) {
-        link->position = link->pos;
-        out_until(link, wire_format_position(out_end(link), link->pos));
-        if (!link->sample.on) {
-            link->sample.on = true;
-            link->sample.pos = link->pos;
-            link->sample.ns = clock_mono().ns;
-        }
-    }
-}
-
-static void fill(struct replink *link)
-{
-    link->sent = 0;
-    rep_out_clear(&link->out);
-    fill_control(link);
-    fill_live(link);
-    if (link->phase == PHASE_LINKED) {
-        fill_scan(link);
-    }
-    if (link->phase == PHASE_LINKED) {
-        fill_marks(link);
-    }
-}
-
-static void sent_some(struct replink *link, size_t n)
-{
-    size_t of_buf = link->out.len - link->sent;
-
-    link->figures.bytes_sent += n;
-    if (n <= of_buf) {
-        link->sent += n;
-        return;
-    }
-    link->sent = link->out.len;
-    rep_out_sent_value(&link->out, n - of_buf);
-}
-
-/* Sends once; false when the socket takes no more. */
-static bool send_once(struct replink *link)
+/* Sends once; true when there is no more, now or at all. */
+static bool send_once(struct replink *self)
 {
     struct iovec iov[PIECES];
     struct msghdr msg = {.msg_iov = iov};
-    unsigned n = 0;
     ssize_t sent;
 
-    if (link->sent < link->out.len) {
-        iov[n].iov_base = link->out.buf + link->sent;
-        iov[n].iov_len = link->out.len - link->sent;
-        n++;
+    msg.msg_iovlen = rep_link_out(self->link, iov, PIECES, clock_mono().ns);
+    if (msg.msg_iovlen == 0) {
+        return rep_link_is_closed(self->link) ||
+               rep_link_all_written(self->link);
     }
-    if (link->out.big != NULL) {
-        n += rep_out_value(&link->out, iov + n, PIECES - n);
-    }
-    msg.msg_iovlen = n;
-    sent = sendmsg(link->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = sendmsg(self->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        link->blocked = true;
-        if (event_add(link->writable, NULL) != 0) {
-            fail(link, "out of memory");
+        self->blocked = true;
+        if (event_add(self->writable, NULL) != 0) {
+            rep_link_fail(self->link, "out of memory");
         }
-        return false;
+        return true;
     }
     if (sent < 0 && errno != EINTR) {
-        fail(link, strerror(errno));
-        return false;
+        rep_link_fail(self->link, strerror(errno));
+        return true;
     }
-    sent_some(link, sent > 0 ? (size_t)sent : 0);
-    return true;
+    rep_link_sent(self->link, sent > 0 ? (size_t)sent : 0);
+    return rep_link_all_written(self->link);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
-    struct replink *link = cast(arg);
+    struct replink *self = cast(arg);
 
     (void)fd;
     (void)what;
-    link->blocked = false; /* the turn that follows sends */
+    self->blocked = false; /* the turn that follows sends */
 }
 
-static bool all_written(const struct replink *link)
+static enum replink_work pump(struct replink *self)
 {
-    return link->caught_up && !has_output(link) && !link->scanning &&
-           !link->scan_wanted && !link->announce_wanted;
-}
+    bool done = false;
 
-static enum replink_work pump(struct replink *link)
-{
-    for (int i = 0; i < SENDS && !link->blocked; i++) {
-        if (!has_output(link)) {
-            fill(link);
-        }
-        if (link->phase == PHASE_LINKED && has_output(link)) {
-            (void)send_once(link);
-        }
-        if (link->phase != PHASE_LINKED) {
-            return REPLINK_IDLE;
-        }
-        if (all_written(link)) {
-            return REPLINK_IDLE;
-        }
+    for (int i = 0; i < SENDS && !self->blocked && !done; i++) {
+        done = send_once(self);
     }
-    return link->blocked ? REPLINK_WAIT : REPLINK_BUSY;
-}
-
-/* Ours: the peer has processed it. Legacy: its kernel has it. */
-static bool is_drained(const struct replink *link)
-{
-    int unsent = 0;
-
-    if (!all_written(link) || link->pos < link->drain_at) {
-        return false;
-    }
-    if (link->peer.dialect == WIRE_OURS) {
-        return link->figures.acked >= link->drain_at && link->positioned;
-    }
-    return ioctl(link->fd, SIOCOUTQ, &unsent) != 0 || unsent == 0;
-}
-
-enum replink_work replink_turn(struct replink *link)
-{
-    enum replink_work work;
-    bool sweeping;
-
-    if (link->phase != PHASE_LINKED) {
+    if (rep_link_is_closed(self->link)) {
         return REPLINK_IDLE;
     }
-    if (link->unfed) {
-        feed(link);
+    if (self->blocked) {
+        return REPLINK_WAIT;
     }
-    if (link->phase != PHASE_LINKED) {
-        return REPLINK_IDLE;
-    }
-    sweeping = sweep(link);
-    if (link->phase != PHASE_LINKED) {
-        return REPLINK_IDLE;
-    }
-    work = pump(link);
-    if (link->phase == PHASE_LINKED && link->draining && !link->drain_told &&
-        is_drained(link)) {
-        link->drain_told = true;
-        tell(link, REP_EV_DRAINED);
-    }
-    return sweeping ? REPLINK_BUSY : work;
+    return done ? REPLINK_IDLE : REPLINK_BUSY;
 }
 
-bool replink_sleep(struct replink *link)
+/* Bytes that the kernel holds; one that cannot tell holds none. */
+static size_t unsent(const struct replink *self)
 {
-    return link->phase != PHASE_LINKED || link->blocked ||
-           rep_log_sleep(link->env->log, link->pos);
+    int n = 0;
+
+    return ioctl(self->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
-/* ---- figures ---------------------------------------------------------- */
-
-void replink_figures(const struct replink *link, struct replink_figures *out)
+enum replink_work replink_turn(struct replink *self)
 {
-    *out = link->figures;
-    out->linked = link->phase == PHASE_LINKED;
-    out->reader = link->peer.reader;
-    out->pos = link->pos;
-    out->caught_up = link->caught_up;
-    out->items_sent = link->out.items + link->out.floors;
-    if (link->apply != NULL) {
-        struct rep_apply_stats stats;
+    struct rep_link_figures figures;
+    enum replink_work work = REPLINK_IDLE;
+    bool more = rep_link_work(self->link);
 
-        rep_apply_stats(link->apply, &stats);
-        out->items_received = stats.items + stats.deletes + stats.floors;
-        out->conflicts_won = stats.stale;
+    rep_link_figures(self->link, &figures);
+    if (figures.linked) {
+        work = pump(self);
     }
+    if (figures.draining && !rep_link_is_closed(self->link)) {
+        rep_link_drained(self->link, unsent(self));
+    }
+    settle(self);
+    if (rep_link_is_closed(self->link)) {
+        return REPLINK_IDLE;
+    }
+    return more ? REPLINK_BUSY : work;
+}
+
+bool replink_sleep(struct replink *self)
+{
+    return self->blocked || rep_link_sleep(self->link);
+}
+
+void replink_figures(const struct replink *self, struct rep_link_figures *out)
+{
+    rep_link_figures(self->link, out);
 }

@@ -1,11 +1,10 @@
 /*
- * replink - one connection of replication: bytes to rep/apply, the log and
- * the scan to bytes.
+ * replink - the socket of one connection of replication.
  *
- * Knows how, not whether: it tells what it sees as events of rep/core and
- * does what replication.c passes on from there. Reading never stops because
- * writing is blocked, except that a connection not yet linked reads no more
- * than its first line. Work comes in bounded slices: replink_turn.
+ * Moves bytes between the socket and rep/link, which knows what they mean.
+ * Reading never stops because writing is blocked, except that a connection
+ * not yet linked reads no more than its first line. Work comes in bounded
+ * slices: replink_turn.
  *
  * Layer:     5. Includes layers 0-4.
  * Threads:   the replication thread.
@@ -21,21 +20,15 @@
 #include <stdint.h>
 
 #include "base/util.h"
-#include "rep/core.h"
-#include "rep/floor.h"
-#include "rep/log.h"
+#include "rep/link.h"
 #include "rep/wire.h"
 
 #define REPLINK_NAME 64 /* room for "[address]:port" */
 
 /* What all links share; borrowed for their life. */
 struct replink_env {
+    struct rep_link_env link;
     struct event_base *base;
-    struct rep_floor *floors;
-    struct rep_log *log;
-    /* Something happened on a link. May close the link before it returns. */
-    void (*event)(void *ctx, const struct rep_event *event);
-    void *ctx;
     unsigned timeout_ms; /* after which the kernel gives a dead host up */
 };
 
@@ -86,20 +79,6 @@ bool replink_sleep(struct replink *link) MUST_CHECK;
 
 /* ---- figures ---------------------------------------------------------- */
 
-struct replink_figures {
-    bool linked, legacy, announced, received, caught_up;
-    int reader;
-    uint64_t run;   /* of the peer; 0: legacy */
-    uint64_t pos;   /* sent up to here */
-    uint64_t acked; /* processed by the peer up to here */
-    uint64_t items_sent, items_received, bytes_sent, bytes_received;
-    uint64_t full_copies, partial_copies, received_copies;
-    uint64_t conflicts_won;
-    uint64_t lag_us;
-    int64_t skew_ms;
-    const char *error; /* why it ended; NULL: the peer closed it */
-};
-
-void replink_figures(const struct replink *link, struct replink_figures *out);
+void replink_figures(const struct replink *link, struct rep_link_figures *out);
 
 #endif
