@@ -1,0 +1,522 @@
+#include "rep/frame.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define HASH_SIZE 8U
+#define BITS_ALL  (FRAME_HAS_CAS * 2U - 1U)
+
+/* ---- the table ---------------------------------------------------------- */
+
+/* What ends a message (in this order), and what must hold for it. */
+enum has {
+    HAS_CAS = 1 << 0,     /* when FRAME_HAS_CAS is set */
+    HAS_KEY = 1 << 1,     /* nkey bytes */
+    HAS_BYTES = 1 << 2,   /* nbytes bytes */
+    HAS_VERSION = 1 << 3, /* not 0, below 2^63 */
+    IS_CONTROL = 1 << 4,  /* may use the reserve */
+};
+
+/* How the fields before those are read and written. */
+struct message {
+    void (*read)(struct rd *r, struct frame_msg *msg);
+    uint8_t *(*write)(uint8_t *p, const struct frame_msg *msg);
+    uint8_t size; /* of type and fields */
+    uint8_t has;
+};
+
+static void read_item(struct rd *r, struct frame_msg *msg)
+{
+    msg->bits = rd_u8(r);
+    msg->nkey = rd_u8(r);
+    msg->hops = rd_u8(r);
+    msg->flags = rd_u32(r);
+    msg->exptime = rd_u32(r);
+    msg->nbytes = rd_u32(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_item(uint8_t *p, const struct frame_msg *msg)
+{
+    *p++ = msg->bits;
+    *p++ = msg->nkey;
+    *p++ = msg->hops;
+    p = wr_u32(p, msg->flags);
+    p = wr_u32(p, msg->exptime);
+    p = wr_u32(p, msg->nbytes);
+    return wr_u64(p, msg->version);
+}
+
+/* PART, HINTS */
+static void read_length(struct rd *r, struct frame_msg *msg)
+{
+    msg->nbytes = rd_u16(r);
+}
+
+static uint8_t *write_length(uint8_t *p, const struct frame_msg *msg)
+{
+    return wr_u16(p, (uint16_t)msg->nbytes);
+}
+
+/* DELETE, OFFER */
+static void read_relayed(struct rd *r, struct frame_msg *msg)
+{
+    msg->nkey = rd_u8(r);
+    msg->hops = rd_u8(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_relayed(uint8_t *p, const struct frame_msg *msg)
+{
+    *p++ = msg->nkey;
+    *p++ = msg->hops;
+    return wr_u64(p, msg->version);
+}
+
+/* WANT, GONE */
+static void read_answer(struct rd *r, struct frame_msg *msg)
+{
+    msg->nkey = rd_u8(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_answer(uint8_t *p, const struct frame_msg *msg)
+{
+    *p++ = msg->nkey;
+    return wr_u64(p, msg->version);
+}
+
+static void read_touch(struct rd *r, struct frame_msg *msg)
+{
+    msg->nkey = rd_u8(r);
+    msg->hops = rd_u8(r);
+    msg->exptime = rd_u32(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_touch(uint8_t *p, const struct frame_msg *msg)
+{
+    *p++ = msg->nkey;
+    *p++ = msg->hops;
+    p = wr_u32(p, msg->exptime);
+    return wr_u64(p, msg->version);
+}
+
+/* FLOOR, and FLUSH_AT: its time lies where the hash of a floor does. */
+static void read_floor(struct rd *r, struct frame_msg *msg)
+{
+    msg->hops = rd_u8(r);
+    msg->hash = rd_u64(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_floor(uint8_t *p, const struct frame_msg *msg)
+{
+    *p++ = msg->hops;
+    p = wr_u64(p, msg->hash);
+    return wr_u64(p, msg->version);
+}
+
+static void read_barrier(struct rd *r, struct frame_msg *msg)
+{
+    msg->hops = rd_u8(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_barrier(uint8_t *p, const struct frame_msg *msg)
+{
+    *p++ = msg->hops;
+    return wr_u64(p, msg->version);
+}
+
+static void read_missed(struct rd *r, struct frame_msg *msg)
+{
+    msg->cell = rd_u16(r);
+    msg->cells = rd_u16(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_missed(uint8_t *p, const struct frame_msg *msg)
+{
+    p = wr_u16(p, msg->cell);
+    p = wr_u16(p, msg->cells);
+    return wr_u64(p, msg->version);
+}
+
+/* POSITION, ACK, SCAN_ACK, PING: one number, by whatever name. */
+static void read_number(struct rd *r, struct frame_msg *msg)
+{
+    msg->position = rd_u64(r);
+}
+
+static uint8_t *write_number(uint8_t *p, const struct frame_msg *msg)
+{
+    return wr_u64(p, msg->position);
+}
+
+static void read_scan_point(struct rd *r, struct frame_msg *msg)
+{
+    msg->cursor = rd_u64(r);
+    msg->version = rd_u64(r);
+}
+
+static uint8_t *write_scan_point(uint8_t *p, const struct frame_msg *msg)
+{
+    return wr_u64(wr_u64(p, msg->cursor), msg->version);
+}
+
+static void read_pong(struct rd *r, struct frame_msg *msg)
+{
+    msg->echo_ms = rd_u64(r);
+    msg->clock_ms = rd_u64(r);
+}
+
+static uint8_t *write_pong(uint8_t *p, const struct frame_msg *msg)
+{
+    return wr_u64(wr_u64(p, msg->echo_ms), msg->clock_ms);
+}
+
+/* CANCEL, COPY_END, BUSY, BYE */
+static void read_nothing(struct rd *r, struct frame_msg *msg)
+{
+    (void)r;
+    (void)msg;
+}
+
+static uint8_t *write_nothing(uint8_t *p, const struct frame_msg *msg)
+{
+    (void)msg;
+    return p;
+}
+
+static void read_error(struct rd *r, struct frame_msg *msg)
+{
+    msg->code = rd_u16(r);
+    msg->nbytes = rd_u8(r);
+}
+
+static uint8_t *write_error(uint8_t *p, const struct frame_msg *msg)
+{
+    p = wr_u16(p, msg->code);
+    *p++ = (uint8_t)msg->nbytes;
+    return p;
+}
+
+#define STATE (HAS_KEY | HAS_VERSION)
+
+static const struct message messages[] = {
+    [FRAME_ITEM] = {read_item, write_item, 24, STATE | HAS_CAS | HAS_BYTES},
+    [FRAME_ITEM_BEGIN] = {read_item, write_item, 24, STATE | HAS_CAS},
+    [FRAME_ITEM_PART] = {read_length, write_length, 3, HAS_BYTES},
+    [FRAME_ITEM_CANCEL] = {read_nothing, write_nothing, 1, 0},
+    [FRAME_DELETE] = {read_relayed, write_relayed, 11, STATE},
+    [FRAME_FLOOR] = {read_floor, write_floor, 18, HAS_VERSION},
+    [FRAME_TOUCH] = {read_touch, write_touch, 15, STATE},
+    [FRAME_BARRIER] = {read_barrier, write_barrier, 10, HAS_VERSION},
+    [FRAME_FLUSH_AT] = {read_floor, write_floor, 18, HAS_VERSION},
+    [FRAME_OFFER] = {read_relayed, write_relayed, 11, STATE},
+    [FRAME_WANT] = {read_answer, write_answer, 10, STATE | IS_CONTROL},
+    [FRAME_GONE] = {read_answer, write_answer, 10, STATE | IS_CONTROL},
+    [FRAME_MISSED] = {read_missed, write_missed, 13, HAS_VERSION},
+    [FRAME_POSITION] = {read_number, write_number, 9, 0},
+    [FRAME_ACK] = {read_number, write_number, 9, IS_CONTROL},
+    [FRAME_SCAN_POINT] = {read_scan_point, write_scan_point, 17, 0},
+    [FRAME_SCAN_ACK] = {read_number, write_number, 9, IS_CONTROL},
+    [FRAME_COPY_END] = {read_nothing, write_nothing, 1, 0},
+    [FRAME_PING] = {read_number, write_number, 9, IS_CONTROL},
+    [FRAME_PONG] = {read_pong, write_pong, 17, IS_CONTROL},
+    [FRAME_BUSY] = {read_nothing, write_nothing, 1, IS_CONTROL},
+    [FRAME_ERROR] = {read_error, write_error, 4, IS_CONTROL | HAS_BYTES},
+    [FRAME_BYE] = {read_nothing, write_nothing, 1, IS_CONTROL},
+};
+
+static const struct message hints = {read_length, write_length, 3, HAS_BYTES};
+
+_Static_assert(FRAME_WHOLE_MAX + 24 + 8 + KEY_MAX_LENGTH <=
+                   FRAME_BODY_MAX - FRAME_RESERVED,
+               "a whole value leaves the reserve alone");
+_Static_assert(FRAME_HINTS_MAX *HASH_SIZE <= UINT16_MAX,
+               "the length of HINTS has 16 bits");
+
+/* NULL: not a message of this dialect. */
+static const struct message *find_message(unsigned type)
+{
+    if (type < sizeof(messages) / sizeof(messages[0])) {
+        return messages[type].read != NULL ? &messages[type] : NULL;
+    }
+    return type == FRAME_HINTS ? &hints : NULL;
+}
+
+/* ---- what may be said --------------------------------------------------- */
+
+/* The text goes into logs: printable ASCII, and nothing else. */
+static bool is_text(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] < ' ' || p[i] > '~') {
+            return false;
+        }
+    }
+    return n <= FRAME_TEXT_MAX;
+}
+
+static bool is_hints(uint32_t nbytes)
+{
+    return nbytes != 0 && nbytes % HASH_SIZE == 0 &&
+           nbytes <= FRAME_HINTS_MAX * HASH_SIZE;
+}
+
+/* The bounds of single messages beyond those of the table. */
+static bool is_sound(const struct frame_msg *msg)
+{
+    switch (msg->type) {
+    case FRAME_ITEM:
+        return msg->bits <= BITS_ALL;
+    case FRAME_ITEM_BEGIN:
+        return msg->bits <= BITS_ALL && msg->nbytes != 0 &&
+               msg->nbytes <= FRAME_VALUE_MAX;
+    case FRAME_ITEM_PART:
+        return msg->nbytes != 0 && msg->nbytes <= UINT16_MAX;
+    case FRAME_MISSED:
+        return msg->cell < msg->cells && msg->cells <= FRAME_CELLS_MAX;
+    case FRAME_SCAN_POINT:
+        return msg->version >> 63 == 0;
+    case FRAME_ERROR:
+        return is_text(msg->bytes, msg->nbytes);
+    case FRAME_HINTS:
+        return is_hints(msg->nbytes);
+    default: /* the table says it all */
+        return true;
+    }
+}
+
+static bool is_in_bounds(const struct message *m, const struct frame_msg *msg)
+{
+    if ((m->has & HAS_VERSION) != 0 &&
+        (msg->version == 0 || msg->version >> 63 != 0)) {
+        return false;
+    }
+    if ((m->has & HAS_KEY) != 0 &&
+        (msg->nkey == 0 || msg->nkey > KEY_MAX_LENGTH)) {
+        return false;
+    }
+    return is_sound(msg);
+}
+
+/* Follows the value that travels in parts; false when `msg` is out of turn. */
+static bool follow(struct frame_stream *stream, const struct frame_msg *msg)
+{
+    uint32_t left = stream->left;
+
+    switch (msg->type) {
+    case FRAME_ITEM_BEGIN:
+        stream->left = msg->nbytes;
+        return left == 0;
+    case FRAME_ITEM_PART:
+        stream->left = left - msg->nbytes;
+        return left >= msg->nbytes;
+    case FRAME_ITEM_CANCEL:
+        stream->left = 0;
+        return left != 0;
+    default:
+        return true;
+    }
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+enum frame_status frame_batch(const uint8_t *p, size_t n, bool tagged,
+                              struct frame_batch *out)
+{
+    struct rd r = {p, p + n, false};
+    uint32_t len = rd_u32(&r);
+    size_t tag = tagged ? FRAME_TAG : 0;
+
+    if (r.bad) {
+        return FRAME_MORE;
+    }
+    if (len == 0 || len > FRAME_BODY_MAX) {
+        return FRAME_BAD;
+    }
+    if (n - FRAME_HEAD < len + tag) {
+        return FRAME_MORE;
+    }
+    out->body = (struct rd){r.p, r.p + len, false};
+    out->tag = tagged ? r.p + len : NULL;
+    out->used = FRAME_HEAD + len + tag;
+    return FRAME_OK;
+}
+
+static bool has_cas(const struct message *m, const struct frame_msg *msg)
+{
+    return (m->has & HAS_CAS) != 0 && (msg->bits & FRAME_HAS_CAS) != 0;
+}
+
+/* The fields of a message whose type is known. */
+static bool take(struct rd *r, const struct message *m, struct frame_msg *msg)
+{
+    m->read(r, msg);
+    if (has_cas(m, msg)) {
+        msg->cas = rd_u64(r);
+    }
+    if ((m->has & HAS_KEY) != 0) {
+        msg->key = (const char *)rd_bytes(r, msg->nkey);
+    }
+    if ((m->has & HAS_BYTES) != 0) {
+        msg->bytes = rd_bytes(r, msg->nbytes);
+    }
+    return !r->bad && is_in_bounds(m, msg);
+}
+
+/* A hint of a later version. */
+static void skip(struct rd *r)
+{
+    uint16_t n = rd_u16(r);
+
+    (void)rd_bytes(r, n);
+}
+
+enum frame_status frame_next(struct rd *body, struct frame_stream *stream,
+                             struct frame_msg *msg)
+{
+    const struct message *m;
+    uint8_t type;
+
+    for (;;) {
+        if (rd_done(body)) {
+            return FRAME_END;
+        }
+        type = rd_u8(body);
+        if (type <= FRAME_HINTS || body->bad) {
+            break;
+        }
+        skip(body);
+    }
+    *msg = (struct frame_msg){.type = type};
+    m = find_message(type);
+    if (m == NULL || !take(body, m, msg) || !follow(stream, msg)) {
+        body->bad = true;
+        return FRAME_BAD;
+    }
+    return FRAME_OK;
+}
+
+uint64_t frame_hint(const struct frame_msg *msg, uint32_t i)
+{
+    const uint8_t *p = msg->bytes + (size_t)i * HASH_SIZE;
+    struct rd r = {p, p + HASH_SIZE, false};
+
+    return rd_u64(&r);
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+bool frame_is_control(enum frame_type type)
+{
+    const struct message *m = find_message(type);
+
+    return m != NULL && (m->has & IS_CONTROL) != 0;
+}
+
+void frame_begin(struct frame_out *out, uint8_t *buf, size_t room,
+                 struct frame_stream *stream)
+{
+    assert(room > FRAME_HEAD + FRAME_RESERVED + FRAME_TAG);
+    room = room < FRAME_BATCH_MAX ? room : FRAME_BATCH_MAX;
+    out->start = buf;
+    out->p = buf + FRAME_HEAD;
+    out->end = buf + room - FRAME_TAG;
+    out->stream = stream;
+}
+
+size_t frame_room_control(const struct frame_out *out)
+{
+    return (size_t)(out->end - out->p);
+}
+
+size_t frame_room(const struct frame_out *out)
+{
+    size_t room = frame_room_control(out);
+
+    return room > FRAME_RESERVED ? room - FRAME_RESERVED : 0;
+}
+
+/* All but the bytes at the end. */
+static size_t head_size(const struct message *m, const struct frame_msg *msg)
+{
+    return m->size + (has_cas(m, msg) ? 8U : 0) +
+           ((m->has & HAS_KEY) != 0 ? msg->nkey : 0U);
+}
+
+static size_t whole_size(const struct message *m, const struct frame_msg *msg)
+{
+    return head_size(m, msg) + ((m->has & HAS_BYTES) != 0 ? msg->nbytes : 0U);
+}
+
+size_t frame_size(const struct frame_msg *msg)
+{
+    const struct message *m = find_message(msg->type);
+
+    assert(m != NULL);
+    return whole_size(m, msg);
+}
+
+/* Writes all but the bytes at the end; out->p moves past those, too. */
+static uint8_t *put(struct frame_out *out, const struct message *m,
+                    const struct frame_msg *msg)
+{
+    size_t size = whole_size(m, msg);
+    uint8_t *p = out->p;
+    bool in_turn;
+
+    if (size > ((m->has & IS_CONTROL) != 0 ? frame_room_control(out)
+                                           : frame_room(out))) {
+        return NULL;
+    }
+    in_turn = follow(out->stream, msg);
+    assert(in_turn);
+    out->p = p + size;
+    *p++ = msg->type;
+    p = m->write(p, msg);
+    if (has_cas(m, msg)) {
+        p = wr_u64(p, msg->cas);
+    }
+    if ((m->has & HAS_KEY) != 0) {
+        memcpy(p, msg->key, msg->nkey);
+        p += msg->nkey;
+    }
+    return p;
+}
+
+bool frame_put(struct frame_out *out, const struct frame_msg *msg)
+{
+    const struct message *m = find_message(msg->type);
+    uint8_t *p;
+
+    assert(m != NULL && is_in_bounds(m, msg));
+    p = put(out, m, msg);
+    if (p != NULL && p < out->p) {
+        memcpy(p, msg->bytes, msg->nbytes);
+    }
+    return p != NULL;
+}
+
+uint8_t *frame_put_head(struct frame_out *out, const struct frame_msg *msg)
+{
+    const struct message *m = find_message(msg->type);
+
+    assert(msg->type == FRAME_ITEM || msg->type == FRAME_ITEM_PART);
+    assert(is_in_bounds(m, msg));
+    return put(out, m, msg);
+}
+
+size_t frame_end(struct frame_out *out)
+{
+    size_t body = (size_t)(out->p - out->start) - FRAME_HEAD;
+
+    if (body == 0) {
+        return 0;
+    }
+    (void)wr_u32(out->start, (uint32_t)body);
+    return FRAME_HEAD + body;
+}
