@@ -65,8 +65,8 @@ struct rep_link {
     bool copy_said;       /* `marugoto start` was printed */
     bool ping_due, pong_due, ack_due;
     uint64_t ack;
-    bool positioned;   /* one was sent */
-    uint64_t position; /* the last one */
+    bool answered;     /* the peer has acknowledged one */
+    uint64_t position; /* the last one sent; UINT64_MAX: none yet */
     bool draining, drain_told;
     uint64_t drain_at;
     uint64_t unlinked_since;
@@ -102,6 +102,7 @@ struct rep_link *rep_link_new(const struct rep_link_env *env, uint32_t id,
     link->dialled = dialled;
     link->in = link->first;
     link->in_room = FIRST_BYTES;
+    link->position = UINT64_MAX;
     link->peer.reader = -1;
     return link;
 }
@@ -214,6 +215,7 @@ static void look_at_first(struct rep_link *link)
 static void on_ack(struct rep_link *link, uint64_t position)
 {
     rep_log_ack(link->env->log, link->peer.reader, position);
+    link->answered = true;
     if (position > link->figures.acked) {
         link->figures.acked = position;
     }
@@ -696,7 +698,7 @@ static bool is_drained(const struct rep_link *link, size_t unsent)
         return false;
     }
     if (link->peer.dialect == WIRE_OURS) {
-        return link->figures.acked >= link->drain_at && link->positioned;
+        return link->answered && link->figures.acked >= link->drain_at;
     }
     return unsent == 0;
 }
