@@ -34,8 +34,9 @@ enum command_gauge {
 
 /* What commands need of the edge. Set once before threads start. */
 struct command_host {
-    /* Calls `row` for every connection's rows of `stats conns`, in order. */
-    void (*stats_conns)(void (*row)(void *ctx, const char *name,
+    /* Calls `row` for every connection's rows of `stats conns`, in order.
+     * False: no memory. */
+    bool (*stats_conns)(void (*row)(void *ctx, const char *name,
                                     const char *value),
                         void *ctx);
     /* Rows of replication for `stats` and `stats replication`; NULL in plain

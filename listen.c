@@ -754,7 +754,7 @@ static void rows_of(const struct conn_view *view, row_function *row, void *ctx)
     row(ctx, name, value);
 }
 
-static void stats_conns(row_function *row, void *ctx)
+static bool stats_conns(row_function *row, void *ctx)
 {
     /* Room for some that come meanwhile; more of them are left out. */
     size_t room = threads_open_count() +
@@ -764,7 +764,7 @@ static void stats_conns(row_function *row, void *ctx)
     size_t n;
 
     if (views == NULL) {
-        return;
+        return false;
     }
     n = view_listeners(views, room);
     n += threads_view(views + n, room - n);
@@ -773,6 +773,7 @@ static void stats_conns(row_function *row, void *ctx)
         rows_of(&views[i], row, ctx);
     }
     free(views);
+    return true;
 }
 
 void listen_host(struct command_host *host)

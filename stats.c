@@ -439,7 +439,7 @@ static void stats_sizes(struct command *cmd, int fd)
     struct text t = {0};
 
     if (settings.track_sizes) {
-        store_sizes(sizes_row, &t);
+        t.failed = !store_sizes(sizes_row, &t) || t.failed;
     } else {
         text_row(&t, "sizes_status", "disabled");
     }
@@ -479,7 +479,7 @@ static void stats_conns(struct command *cmd, int fd)
 {
     struct text t = {0};
 
-    cmd->host->stats_conns(text_row, &t);
+    t.failed = !cmd->host->stats_conns(text_row, &t) || t.failed;
     send_rows(cmd, fd, &t);
 }
 

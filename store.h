@@ -327,9 +327,9 @@ unsigned store_class_max(void);
 void store_stats_reset(void);
 
 /* Histogram of item sizes in steps of 32 bytes, when track_sizes is on:
- * calls `visit` with each size that has items, ascending. */
-void store_sizes(void (*visit)(void *ctx, uint32_t size, uint64_t count),
-                 void *ctx);
+ * calls `visit` with each size that has items, ascending. False: no memory. */
+bool store_sizes(void (*visit)(void *ctx, uint32_t size, uint64_t count),
+                 void *ctx) MUST_CHECK;
 
 /* Items of a class from the recently used end, for cachedump: calls `visit`
  * with the stripe held until it returns false. */

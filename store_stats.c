@@ -125,18 +125,18 @@ static bool count_size(void *ctx, struct item *it)
 
 /* Counted by a walk when it is asked for: keeping the histogram would cost
  * every store something, for a figure that is hardly ever read. */
-void store_sizes(void (*visit)(void *ctx, uint32_t size, uint64_t count),
+bool store_sizes(void (*visit)(void *ctx, uint32_t size, uint64_t count),
                  void *ctx)
 {
     struct histogram h = {.steps = store.config.item_size_max / SIZE_STEP + 64};
     struct store_cursor cursor = {0};
 
     if (!store.config.track_sizes) {
-        return;
+        return true;
     }
     h.count = calloc(h.steps, sizeof(*h.count));
     if (h.count == NULL) {
-        return;
+        return false;
     }
     while (!cursor.done) {
         (void)store_walk(&cursor, WALK_BATCH, count_size, &h);
@@ -147,6 +147,7 @@ void store_sizes(void (*visit)(void *ctx, uint32_t size, uint64_t count),
         }
     }
     free(h.count);
+    return true;
 }
 
 void store_dump_class(unsigned slab_class, store_visit *visit, void *ctx)

@@ -3,10 +3,20 @@
 
 #define BAD "CLIENT_ERROR bad command line format\r\n"
 
-static void conns(void (*row)(void *ctx, const char *name, const char *value),
+static bool conns(void (*row)(void *ctx, const char *name, const char *value),
                   void *ctx)
 {
     row(ctx, "7:state", "conn_listening");
+    return true;
+}
+
+static bool no_memory(void (*row)(void *ctx, const char *name,
+                                  const char *value),
+                      void *ctx)
+{
+    (void)row;
+    (void)ctx;
+    return false;
 }
 
 static void replication(bool full,
@@ -47,6 +57,9 @@ START_TEST(stats_words_match_as_stock_matches_them)
         ck_assert_str_eq(talk(words[i].in), words[i].expected);
     }
     ck_assert_ptr_nonnull(strstr(talk("stats s\r\n"), "STAT maxbytes "));
+    host.stats_conns = no_memory;
+    ck_assert_str_eq(talk("stats conns\r\n"),
+                     "SERVER_ERROR out of memory writing stats\r\n");
 }
 END_TEST
 
