@@ -376,12 +376,15 @@ static void run_arith(struct command *cmd, int fd, const struct request *req)
 {
     struct store_key key = lookup_key(req);
     bool incr = req->verb == VERB_INCR;
-    unsigned slab_class = lookup_class(cmd, &key);
+    struct store_found found;
     uint64_t result;
+    enum store_status status =
+        store_arith(&key, incr, req->number, &result, NULL, &found);
 
-    switch (store_arith(&key, incr, req->number, &result, NULL)) {
+    lookup_count(cmd, &key, found.why);
+    switch (status) {
     case STORE_OK:
-        count_arith(cmd, incr, true, slab_class);
+        count_arith(cmd, incr, true, found.slab_class);
         answer_number(cmd, req->noreply, result);
         break;
     case STORE_NOT_FOUND:
@@ -403,15 +406,17 @@ static void run_arith(struct command *cmd, int fd, const struct request *req)
 static void run_delete(struct command *cmd, const struct request *req)
 {
     struct store_key key = lookup_key(req);
-    unsigned slab_class = lookup_class(cmd, &key);
+    struct store_found found;
+    enum store_status status = store_delete(&key, 0, &found);
 
+    lookup_count(cmd, &key, found.why);
     if (UNLIKELY(prefix_enabled())) {
         prefix_count(key.ptr, key.len, settings.prefix_delimiter,
                      PREFIX_DELETE);
     }
-    if (store_delete(&key, 0) == STORE_OK) {
+    if (status == STORE_OK) {
         COUNT(cmd->counters, delete_hits);
-        lookup_count_class(cmd, slab_class, CLASS_DELETE_HITS);
+        lookup_count_class(cmd, found.slab_class, CLASS_DELETE_HITS);
         reply_silently(cmd, req->noreply, REPLY_DELETED);
     } else {
         COUNT(cmd->counters, delete_misses);

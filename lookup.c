@@ -14,16 +14,13 @@ void lookup_log(const struct store_key *key, enum store_miss why)
               (int)key->len, key->ptr, suffixes[why]);
 }
 
-unsigned lookup_class(struct command *cmd, const struct store_key *key)
+void lookup_show(struct command *cmd, const struct store_key *key)
 {
     enum store_miss why;
     struct item *it = store_hold(key, &why);
-    unsigned slab_class = 0;
 
     if (it != NULL) {
-        slab_class = it->slab_class;
         store_release(it);
     }
     lookup_count(cmd, key, why);
-    return slab_class;
 }

@@ -18,9 +18,8 @@
 /* Prints the -vvv line of a look-up. */
 void lookup_log(const struct store_key *key, enum store_miss why);
 
-/* The class the key's item lies in, 0 when there is none: for the counters of
- * commands that do not see the item themselves. Counts as a look-up. */
-unsigned lookup_class(struct command *cmd, const struct store_key *key);
+/* Looks the key up for the -vvv line of it alone. */
+void lookup_show(struct command *cmd, const struct store_key *key);
 
 /* Counts what a look-up by any command found dead. No stripe held. */
 static inline void lookup_count(struct command *cmd,

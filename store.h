@@ -157,16 +157,24 @@ enum store_status store_commit(struct item *it, const struct store_key *key,
 /* Takes a reserved item and frees it. */
 void store_cancel(struct item *it);
 
-/* Deletes; with cas != 0 only that one (EXISTS otherwise). */
-enum store_status store_delete(const struct store_key *key,
-                               uint64_t cas) MUST_CHECK;
+/* What a change found at its key. */
+struct store_found {
+    enum store_miss why;
+    unsigned slab_class; /* of the item; 0: none */
+};
+
+/* Deletes; with cas != 0 only that one (EXISTS otherwise). `found` may be
+ * NULL. */
+enum store_status store_delete(const struct store_key *key, uint64_t cas,
+                               struct store_found *found) MUST_CHECK;
 
 /* Adds (or subtracts, not below 0) and gives the result; refuses a value that
  * is not a number, is empty or chained. `hit` counts for no LRU. With
- * cas != NULL and *cas != 0 compares it; receives the new cas. */
+ * cas != NULL and *cas != 0 compares it; receives the new cas. `found` may be
+ * NULL. */
 enum store_status store_arith(const struct store_key *key, bool incr,
-                              uint64_t delta, uint64_t *result,
-                              uint64_t *cas) MUST_CHECK;
+                              uint64_t delta, uint64_t *result, uint64_t *cas,
+                              struct store_found *found) MUST_CHECK;
 
 /* Sets a new expiry (Unix seconds, 0 never) and returns the item held, as
  * store_hold does, or NULL when absent. */

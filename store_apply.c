@@ -132,7 +132,7 @@ static enum store_applied unstorable(const struct store_key *key,
                                      const struct store_incoming *in)
 {
     if (in->local) {
-        (void)!store_delete(key, 0);
+        (void)!store_delete(key, 0, NULL);
     } else {
         (void)!store_apply_floor(key, in->version, in->source);
     }

@@ -105,4 +105,14 @@ struct item *store_live_locked(struct assoc_stripe *s,
                                const struct store_key *key,
                                enum store_miss *why);
 
+/* Tells what a look-up found: its outcome, and the item or NULL. */
+static inline void store_tell(struct store_found *found, enum store_miss why,
+                              const struct item *it)
+{
+    if (found != NULL) {
+        found->why = why;
+        found->slab_class = it != NULL ? it->slab_class : 0;
+    }
+}
+
 #endif

@@ -78,16 +78,19 @@ static bool arith_value(const struct item *it, uint64_t *value)
 }
 
 enum store_status store_arith(const struct store_key *key, bool incr,
-                              uint64_t delta, uint64_t *result, uint64_t *cas)
+                              uint64_t delta, uint64_t *result, uint64_t *cas,
+                              struct store_found *found)
 {
     enum store_status status;
 
     do {
-        struct item *it = store_hold(key, NULL);
+        enum store_miss why;
+        struct item *it = store_hold(key, &why);
         struct store_new new = {.key = key};
         char digits[NUMBER_MAX];
         uint64_t value, seen;
 
+        store_tell(found, why, it);
         if (it == NULL) {
             return STORE_NOT_FOUND;
         }
@@ -257,7 +260,7 @@ struct item *store_touch_hold(const struct store_key *key, uint32_t exptime,
         }
         if (!copied) {
             /* Dying early is allowed, living on is not. */
-            (void)!store_delete(key, 0);
+            (void)!store_delete(key, 0, NULL);
         }
     }
 }

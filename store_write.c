@@ -89,7 +89,7 @@ static enum store_status refuse(const struct store_key *key,
                                 enum store_mode mode, enum store_status why)
 {
     if (mode == STORE_SET) {
-        (void)!store_delete(key, 0);
+        (void)!store_delete(key, 0, NULL);
     }
     return why;
 }
@@ -289,12 +289,15 @@ enum store_status store_set(const struct store_key *key,
     return store_commit(it, key, mode, cas);
 }
 
-enum store_status store_delete(const struct store_key *key, uint64_t cas)
+enum store_status store_delete(const struct store_key *key, uint64_t cas,
+                               struct store_found *found)
 {
     struct assoc_stripe *s = assoc_take(assoc_stripe_of(key->hv));
-    struct item *it = store_live_locked(s, key, NULL);
+    enum store_miss why;
+    struct item *it = store_live_locked(s, key, &why);
     enum store_status status = it == NULL ? STORE_NOT_FOUND : STORE_OK;
 
+    store_tell(found, why, it);
     if (it != NULL && cas != 0 && cas != item_cas(it)) {
         assoc_drop(s);
         return STORE_EXISTS;

@@ -180,7 +180,7 @@ enum command_result upload_run(struct command *cmd, int fd,
         if (UNLIKELY(log_wanted(3))) {
             struct store_key key = lookup_key(req);
 
-            (void)lookup_class(cmd, &key); /* for its line alone */
+            lookup_show(cmd, &key);
         }
     }
     if (LIKELY(in->avail >= whole)) {

@@ -101,7 +101,7 @@ static void delete_key(const char *name)
 {
     struct store_key key = store_key(name, strlen(name));
 
-    (void)!store_delete(&key, 0);
+    (void)!store_delete(&key, 0, NULL);
 }
 
 /* "value flags exptime version" of a key, or "none". */

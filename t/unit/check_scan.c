@@ -90,7 +90,7 @@ static void delete_key(const char *name)
 {
     struct store_key key = store_key(name, strlen(name));
 
-    (void)!store_delete(&key, 0);
+    (void)!store_delete(&key, 0, NULL);
 }
 
 static void keep(const char *p, size_t n)

@@ -136,9 +136,9 @@ START_TEST(delete_removes)
     struct store_key key = key_of("k");
     uint64_t cas = put("k", "a");
 
-    ck_assert_int_eq(store_delete(&key, cas + 1), STORE_EXISTS);
-    ck_assert_int_eq(store_delete(&key, cas), STORE_OK);
-    ck_assert_int_eq(store_delete(&key, 0), STORE_NOT_FOUND);
+    ck_assert_int_eq(store_delete(&key, cas + 1, NULL), STORE_EXISTS);
+    ck_assert_int_eq(store_delete(&key, cas, NULL), STORE_OK);
+    ck_assert_int_eq(store_delete(&key, 0, NULL), STORE_NOT_FOUND);
     ck_assert(holds("k", NULL));
 }
 END_TEST
@@ -148,7 +148,7 @@ static enum store_status arith(const char *name, bool incr, uint64_t delta,
 {
     struct store_key key = key_of(name);
 
-    return store_arith(&key, incr, delta, result, NULL);
+    return store_arith(&key, incr, delta, result, NULL, NULL);
 }
 
 START_TEST(arithmetic_pads_grows_wraps_and_stops_at_zero)
@@ -378,7 +378,7 @@ START_TEST(memory_comes_back_from_every_way_to_die)
             store_set(&key, &attrs, STORE_PREPEND, value, 999, NULL), STORE_OK);
         put("k", "small");
     }
-    ck_assert_int_eq(store_delete(&key, 0), STORE_OK);
+    ck_assert_int_eq(store_delete(&key, 0, NULL), STORE_OK);
     ck_assert_int_eq(store_reserve(&key, &attrs, STORE_SET, 2 * MIB, &it),
                      STORE_OK);
     ck_assert_uint_gt(store_room(it, 0).iov_len, 0);
@@ -477,6 +477,30 @@ START_TEST(referenced_items_are_not_evicted)
 }
 END_TEST
 
+START_TEST(a_change_tells_what_it_found)
+{
+    struct store_key key = key_of("k");
+    struct store_found found;
+    uint64_t result;
+
+    ck_assert_int_eq(store_arith(&key, true, 1, &result, NULL, &found),
+                     STORE_NOT_FOUND);
+    ck_assert_int_eq(found.why, STORE_ABSENT);
+    ck_assert_uint_eq(found.slab_class, 0);
+    put("k", "1");
+    ck_assert_int_eq(store_arith(&key, true, 1, &result, NULL, &found),
+                     STORE_OK);
+    ck_assert_int_eq(found.why, STORE_HIT);
+    ck_assert_uint_eq(found.slab_class, store_class_of(1, 5, 1));
+    store_flush(0);
+    ck_assert_int_eq(store_delete(&key, 0, &found), STORE_NOT_FOUND);
+    ck_assert_int_eq(found.why, STORE_FLUSHED);
+    put("k", "1");
+    ck_assert_int_eq(store_delete(&key, 0, &found), STORE_OK);
+    ck_assert_uint_eq(found.slab_class, store_class_of(1, 5, 1));
+}
+END_TEST
+
 static bool nod(void *ctx, struct item *it)
 {
     size_t *bytes = ctx;
@@ -530,6 +554,7 @@ int main(void)
     tcase_add_test(t, a_full_class_of_heads_evicts_too);
     tcase_add_test(t, without_eviction_a_full_store_refuses);
     tcase_add_test(t, referenced_items_are_not_evicted);
+    tcase_add_test(t, a_change_tells_what_it_found);
     tcase_add_test(t, walk_sees_what_is_there);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);

@@ -209,8 +209,8 @@ START_TEST(every_change_is_seen_once_with_its_source)
 
     put("k", "v");
     ck_assert_int_eq(apply("k", "w", V(1000)), STORE_APPLIED);
-    ck_assert_int_eq(store_delete(&key, 0), STORE_OK);
-    ck_assert_int_eq(store_delete(&key, 0), STORE_NOT_FOUND);
+    ck_assert_int_eq(store_delete(&key, 0, NULL), STORE_OK);
+    ck_assert_int_eq(store_delete(&key, 0, NULL), STORE_NOT_FOUND);
     store_flush(0);
     ck_assert_int_eq(seen_n, 5);
     ck_assert_int_eq(seen[0].op, STORE_OP_ITEM);

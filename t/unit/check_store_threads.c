@@ -115,7 +115,7 @@ static void count_up(struct worker *w)
     struct store_key key = store_key("counter", 7);
     uint64_t result;
 
-    if (store_arith(&key, true, 1, &result, NULL) == STORE_OK) {
+    if (store_arith(&key, true, 1, &result, NULL, NULL) == STORE_OK) {
         w->added++;
     }
     read_key(w, &key);
@@ -147,7 +147,7 @@ static void *work(void *arg)
             write_big(w);
             break;
         case 1:
-            (void)!store_delete(&key, 0);
+            (void)!store_delete(&key, 0, NULL);
             break;
         case 2:
         case 3:
