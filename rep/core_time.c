@@ -98,6 +98,9 @@ void core_on_tick(struct rep_core *core)
         /* What the peers sent meanwhile is still unread. */
         core->judge_after = core->now + GRACE_MS;
     }
+    /* It has fired, perhaps a little early: whatever is still to come has to
+     * be asked for again. */
+    core->timer = CORE_NEVER;
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         struct core_conn *c = &core->conns[i];
 

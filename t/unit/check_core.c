@@ -408,6 +408,23 @@ START_TEST(woken_process_reads_before_it_judges)
 }
 END_TEST
 
+START_TEST(early_timer_is_set_again)
+{
+    uint64_t due;
+
+    begin(5, 1);
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_REFUSED),
+           "listening; serve");
+    due = timer;
+    now = due - 1;
+    timer = 0;
+    EXPECT(EV(.kind = REP_EV_TICK), "");
+    ck_assert_uint_eq(timer, due);
+    ck_assert_str_eq(pass(1), "dial");
+}
+END_TEST
+
 START_TEST(stranger_is_cut_off)
 {
     begin(5, 0);
@@ -1112,6 +1129,7 @@ static Suite *suite(void)
     tcase_add_test(script, configured_peer_displaces_another);
     tcase_add_test(script, silent_link_is_cut_after_the_timeout);
     tcase_add_test(script, woken_process_reads_before_it_judges);
+    tcase_add_test(script, early_timer_is_set_again);
     tcase_add_test(script, stranger_is_cut_off);
     tcase_add_test(script, strangers_never_fill_the_places);
     tcase_add_test(script, trusted_silence_is_legacy);
