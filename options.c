@@ -145,17 +145,21 @@ static uint32_t strict_number(const char *arg, const char *name)
     return v;
 }
 
-/* Megabytes, or with a suffix k, m or g what that says; at least 4 KiB. */
+/* Bytes, or with a suffix k, m or g what that says; 4 KiB to 64 GiB. */
 static size_t size_of(const char *arg, const char *name)
 {
     size_t n = strspn(arg, "0123456789");
-    size_t unit = MIB;
-    uint32_t v;
+    size_t unit = 1;
+    uint64_t v;
 
     switch (arg[n]) {
     case 'k':
     case 'K':
         unit = KIB;
+        break;
+    case 'm':
+    case 'M':
+        unit = MIB;
         break;
     case 'g':
     case 'G':
@@ -164,12 +168,12 @@ static size_t size_of(const char *arg, const char *name)
     default:
         break;
     }
-    if (!util_parse_u32(arg, n, &v) || strlen(arg + n) > 1 ||
-        strchr("kKmMgG", arg[n]) == NULL) {
+    if (!util_parse_u64(arg, n, &v) || arg[n + (unit > 1)] != '\0') {
         log_fatal(EXIT_FAILURE, "could not parse argument to %s\n", name);
     }
-    if (v > SIZE_MAX / 2 / unit || v * unit < 4 * KIB) {
-        log_fatal(EXIT_FAILURE, "%s must be at least 4k, got %s\n", name, arg);
+    if (v > 64 * GIB / unit || v * unit < 4 * KIB) {
+        log_fatal(EXIT_FAILURE, "%s must be between 4k and 64g, got %s\n", name,
+                  arg);
     }
     return v * unit;
 }

@@ -84,6 +84,11 @@ if (has_replication()) {
         like $err, qr/^Dumping is disabled by --disable-dumping alone/m,
             'and the way out is named';
     }
+    for my $bad ('4095', '65g', '12x', '1mm') {
+        ($exit, $out, $err) = run_binary('-o', "rep_log=$bad");
+        is $exit, 1, "rep_log=$bad is refused";
+        like $err, qr/rep_log/, 'by name';
+    }
 } else {
     is((run_binary('-X', '-V'))[0], 0, '-X disables dumping');
 }
