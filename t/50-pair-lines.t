@@ -31,6 +31,15 @@ sub says
     return;
 }
 
+# A change can be read before its line is printed.
+sub prints
+{
+    my ($mc, $want, $name) = @_;
+    wait_for { $mc->stderr =~ $want } 10;
+    like $mc->stderr, $want, $name;
+    return;
+}
+
 my $first = start_memcached({port => free_port()}, '-vv', '-X',
     "$first_rep:$second_rep");
 says($first, 'listen', 'the first listens');
@@ -45,14 +54,12 @@ says($first, 'listen; accept', 'the first has nothing to copy');
 
 my $c = $first->client;
 $c->set("key$_", 'value', 1) for 1 .. 7;
-wait_for { $second->client->get('key7') };
-like $second->stderr, qr/^<(\d+) rep key7 1 0 5 \d+\nREP>\1 STORED$/m,
-    'a set as -vv shows it';
-like $second->stderr, qr/^<\d+ marugoto_end$/m, 'the end of the copy';
+prints($second, qr/^<(\d+) rep key7 1 0 5 \d+\nREP>\1 STORED$/m,
+    'a set as -vv shows it');
+prints($second, qr/^<\d+ marugoto_end$/m, 'the end of the copy');
 $c->ask('delete key7');
-wait_for { !$second->client->get('key7') };
-like $second->stderr, qr/^<(\d+) delete key7 \d+\nREP>\1 DELETED$/m,
-    'a delete as -vv shows it';
+prints($second, qr/^<(\d+) delete key7 \d+\nREP>\1 DELETED$/m,
+    'a delete as -vv shows it');
 
 $second->stop;
 says($first, 'listen; accept; close; listen', 'the second leaves');
