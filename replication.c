@@ -75,6 +75,7 @@ static struct {
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
     struct rep_low low;              /* [r] */
+    struct rep_sweep sweep;          /* [r] once started */
     struct view view;                /* [r] */
 
     struct lock view_lock; /* QUEUE */
@@ -532,7 +533,7 @@ static void linger(unsigned us)
  * for each of them. */
 static bool turn(void)
 {
-    bool busy = false;
+    bool busy = rep_sweep_step(&self.sweep);
     bool asleep = true;
     uint64_t read = 0;
 
@@ -607,6 +608,7 @@ bool replication_init(char *error, size_t n)
     do {
         self.run = hash_random();
     } while (self.run == 0);
+    rep_sweep_init(&self.sweep, self.floors);
     rep_log_on_wake(self.log, wake, NULL);
     store_observe(rep_log_observer(self.log));
     self.ready = true;
@@ -675,7 +677,10 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         return false;
     }
     self.env = (struct replink_env){
-        .link = {.floors = self.floors, .log = self.log, .event = post},
+        .link = {.floors = self.floors,
+                 .sweep = &self.sweep,
+                 .log = self.log,
+                 .event = post},
         .base = self.base,
         .timeout_ms = (unsigned)settings.rep_timeout * 1000,
     };

@@ -299,8 +299,8 @@ enum replink_work replink_turn(struct replink *self)
 {
     struct rep_link_figures figures;
     enum replink_work work = REPLINK_IDLE;
-    bool more = rep_link_work(self->link);
 
+    rep_link_work(self->link);
     rep_link_figures(self->link, &figures);
     if (figures.linked) {
         work = pump(self);
@@ -309,10 +309,7 @@ enum replink_work replink_turn(struct replink *self)
         rep_link_drained(self->link, unsent(self));
     }
     settle(self);
-    if (rep_link_is_closed(self->link)) {
-        return REPLINK_IDLE;
-    }
-    return more ? REPLINK_BUSY : work;
+    return rep_link_is_closed(self->link) ? REPLINK_IDLE : work;
 }
 
 bool replink_sleep(struct replink *self)

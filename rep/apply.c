@@ -10,10 +10,8 @@
 #include "base/version.h"
 
 enum {
-    GATHER = 16,         /* changes looked up ahead together */
-    SENT_PLACES = 16384, /* keys remembered as sent to a legacy peer */
-    SWEEP_ITEMS = 4096,  /* items looked at by one sweep */
-    SWEEP_KEYS = 64      /* items removed by one sweep */
+    GATHER = 16,        /* changes looked up ahead together */
+    SENT_PLACES = 16384 /* keys remembered as sent to a legacy peer */
 };
 
 /* Where the data of a line goes when it does not lie whole in the buffer. */
@@ -34,11 +32,6 @@ struct rep_apply {
     uint64_t left;       /* bytes still to come, CR LF included */
     struct wire_msg big; /* FILL: its line; key points to big_key */
     char big_key[KEY_MAX_LENGTH];
-
-    bool sweeping;              /* a walk is under way */
-    bool sweep_again;           /* floors came since it began */
-    uint64_t sweep_below;       /* greatest floor that came by hash */
-    struct store_cursor cursor; /* of the sweep */
 
     uint64_t scan_sent_ms;         /* LEGACY: when a scan sent something last */
     struct sent sent[SENT_PLACES]; /* LEGACY */
@@ -403,7 +396,8 @@ static void apply_flush(struct rep_apply *ap, const struct wire_msg *msg)
     if (msg->op == WIRE_FLUSH) {
         (void)store_apply_barrier(version, source_of(ap));
     } else {
-        store_apply_flush_at(version, shifted(ap, msg->exptime), source_of(ap));
+        /* Not shifted: the barrier it leads to has to be the same here. */
+        store_apply_flush_at(version, msg->exptime, source_of(ap));
     }
 }
 
@@ -414,68 +408,8 @@ static void apply_hash_floor(struct rep_apply *ap, const struct wire_msg *msg)
     ap->stats.floors++;
     version_observe(msg->version);
     if (rep_floor_raise(ap->config.floors, msg->hash, msg->version)) {
-        ap->sweep_again = true;
-        ap->sweep_below =
-            msg->version > ap->sweep_below ? msg->version : ap->sweep_below;
+        rep_sweep_ask(ap->config.sweep, msg->version);
     }
-}
-
-struct sweep {
-    const struct rep_apply *ap;
-    unsigned n;
-    struct {
-        char key[KEY_MAX_LENGTH];
-        uint8_t nkey;
-        uint64_t floor;
-    } found[SWEEP_KEYS];
-};
-
-static bool sweep_item(void *ctx, struct item *it)
-{
-    struct sweep *s = ctx;
-    uint64_t floor;
-
-    if (it->version >= s->ap->sweep_below) {
-        return true;
-    }
-    floor = rep_floor_get(s->ap->config.floors,
-                          hash_key_agreed(item_key(it), it->nkey));
-    if (floor <= it->version) {
-        return true;
-    }
-    if (s->n == SWEEP_KEYS) {
-        return false;
-    }
-    memcpy(s->found[s->n].key, item_key(it), it->nkey);
-    s->found[s->n].nkey = it->nkey;
-    s->found[s->n].floor = floor;
-    s->n++;
-    return true;
-}
-
-bool rep_apply_sweep(struct rep_apply *ap)
-{
-    struct sweep s;
-
-    if (!ap->sweeping) {
-        if (!ap->sweep_again) {
-            return false;
-        }
-        ap->sweeping = true;
-        ap->sweep_again = false;
-        ap->cursor = (struct store_cursor){0};
-    }
-    s.ap = ap;
-    s.n = 0;
-    (void)store_walk(&ap->cursor, SWEEP_ITEMS, sweep_item, &s);
-    for (unsigned i = 0; i < s.n; i++) {
-        struct store_key key = store_key(s.found[i].key, s.found[i].nkey);
-
-        judge(ap, store_apply_floor(&key, s.found[i].floor, source_of(ap)),
-              &key, s.found[i].floor);
-    }
-    ap->sweeping = !ap->cursor.done;
-    return ap->sweeping || ap->sweep_again;
 }
 
 /* ---- feeding ------------------------------------------------------------ */

@@ -10,7 +10,7 @@
  * peer in the last REP_APPLY_RECENT_MS and then received from it is a
  * conflict: theirs is applied and sent back, so that both hold it.
  *
- * Layer:     4. Includes store.h, rep/floor.h, rep/log.h, rep/wire.h.
+ * Layer:     4. Includes store.h and rep/{floor,log,sweep,wire}.h.
  * Threads:   the replication thread.
  * Locks:     those of the store, FLOOR and REP_LOG; holds none on return.
  * Ownership: owns the item it is receiving until committed.
@@ -25,6 +25,7 @@
 #include "base/util.h"
 #include "rep/floor.h"
 #include "rep/log.h"
+#include "rep/sweep.h"
 #include "rep/wire.h"
 #include "store.h"
 
@@ -47,6 +48,7 @@ struct rep_apply_config {
     int32_t expiry_shift;     /* added to expiries: their clock to ours */
     uint64_t unlinked_since;  /* LEGACY: last version when the link was lost */
     struct rep_floor *floors; /* borrowed */
+    struct rep_sweep *sweep;  /* borrowed; for floors that come by hash */
     struct rep_log *log;      /* borrowed */
 };
 
@@ -80,11 +82,6 @@ void rep_apply_note_sent(struct rep_apply *ap,
 /* LEGACY: part of a scan was sent just now. Begin the scan after the peer's
  * copy has ended, or our older values would replace its newer ones. */
 void rep_apply_note_scan(struct rep_apply *ap);
-
-/* Floors that arrived by hash alone remove what they name by a walk over the
- * store, some thousands of items a call: true while there is more to walk. To
- * be called once a turn, and before a copy is called complete. */
-bool rep_apply_sweep(struct rep_apply *ap) MUST_CHECK;
 
 struct rep_apply_stats {
     uint64_t items, deletes, floors, flushes; /* received */

@@ -41,7 +41,6 @@ struct rep_link {
     size_t in_len, in_room;
     bool unfed;    /* bytes in `in` that nobody looked at */
     bool firm;     /* LEGACY: a command came */
-    bool sweeping; /* floors by hash are being carried out */
     bool end_came; /* marugoto_end; counts when the sweep is done */
     struct rep_apply *apply;
     struct wire_hello hello; /* the peer's */
@@ -282,7 +281,6 @@ static void feed(struct rep_link *link)
     }
     link->in_len -= at;
     memmove(link->in, link->in + at, link->in_len);
-    link->sweeping = true;
     if (at > 0 && link->figures.legacy && !link->firm) {
         link->firm = true;
         tell(link, REP_EV_LEGACY);
@@ -324,28 +322,25 @@ void rep_link_got(struct rep_link *link, size_t n, uint64_t now)
     look_at_input(link);
 }
 
-/* Floors by hash are carried out in slices; the copy counts after them. */
-static bool sweep(struct rep_link *link)
+/* The copy counts when floors that came by hash are carried out. */
+static void copy_received(struct rep_link *link)
 {
-    if (link->sweeping) {
-        link->sweeping = rep_apply_sweep(link->apply);
-    }
-    if (!link->sweeping && link->end_came) {
-        link->end_came = false;
-        link->figures.received = true;
-        link->figures.received_copies++;
-        rep_apply_copied(link->apply);
-        tell(link, REP_EV_COPY_RECEIVED);
-    }
-    return link->sweeping;
+    link->end_came = false;
+    link->figures.received = true;
+    link->figures.received_copies++;
+    rep_apply_copied(link->apply);
+    tell(link, REP_EV_COPY_RECEIVED);
 }
 
-bool rep_link_work(struct rep_link *link)
+void rep_link_work(struct rep_link *link)
 {
     if (link->phase == PHASE_LINKED && link->unfed) {
         feed(link);
     }
-    return link->phase == PHASE_LINKED && sweep(link);
+    if (link->phase == PHASE_LINKED && link->end_came &&
+        !rep_sweep_pending(link->env->sweep)) {
+        copy_received(link);
+    }
 }
 
 /* ---- actions ---------------------------------------------------------- */
@@ -383,6 +378,7 @@ static bool begin_apply(struct rep_link *link, bool legacy)
         .expiry_shift = legacy ? 0 : expiry_shift(link),
         .unlinked_since = link->unlinked_since,
         .floors = link->env->floors,
+        .sweep = link->env->sweep,
         .log = link->env->log,
     };
 
@@ -489,7 +485,7 @@ static void fill_control(struct rep_link *link)
         link->ping_due = false;
         out_until(link, wire_format_ping(out_end(link)));
     }
-    if (link->ack_due) {
+    if (link->ack_due && !rep_sweep_pending(link->env->sweep)) {
         link->ack_due = false;
         out_until(link, wire_format_ack(out_end(link), link->ack));
     }

@@ -10,7 +10,7 @@
  * read (rep_link_room, rep_link_got), sends what rep_link_out gives, and
  * closes when rep_link_is_closed after any call.
  *
- * Layer:     4. Includes rep/core.h, rep/floor.h, rep/log.h, rep/wire.h.
+ * Layer:     4. Includes rep/{core,floor,log,sweep,wire}.h.
  * Threads:   the replication thread.
  * Locks:     those of the store and rep/log; holds none on return.
  * Ownership: owns its buffers and everything queued in them.
@@ -27,11 +27,13 @@
 #include "rep/core.h"
 #include "rep/floor.h"
 #include "rep/log.h"
+#include "rep/sweep.h"
 #include "rep/wire.h"
 
 /* What all links share; borrowed for their life. */
 struct rep_link_env {
     struct rep_floor *floors;
+    struct rep_sweep *sweep; /* the edge steps it while it is pending */
     struct rep_log *log;
     /* Something happened on a link. May close the link before it returns. */
     void (*event)(void *ctx, const struct rep_event *event);
@@ -81,8 +83,8 @@ struct iovec rep_link_room(struct rep_link *link);
 /* `n` bytes came there, at `now` (nanoseconds, monotonic). */
 void rep_link_got(struct rep_link *link, size_t n, uint64_t now);
 
-/* Carries on with what arrived: a bounded slice. True: there is more. */
-bool rep_link_work(struct rep_link *link);
+/* Carries on with what arrived before. */
+void rep_link_work(struct rep_link *link);
 
 /* ---- out -------------------------------------------------------------- */
 
