@@ -87,7 +87,8 @@ bool store_init(const struct store_config *config)
     atomic_store(&store.barrier, 0);
     atomic_store(&store.flushed, 0);
     atomic_store(&store.pending_at, 0);
-    store.pending_version = 0;
+    store.flush_version = 0;
+    store.flush_at = 0;
     items_init(config->cas);
     lru_init(&lru);
     if (!slabs_init(&slabs)) {

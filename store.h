@@ -259,7 +259,8 @@ enum store_applied store_apply_floor(const struct store_key *key,
                                      uint64_t version,
                                      uint32_t source) MUST_CHECK;
 
-/* A peer's flush: the barrier rises to `version`. False: it was there. */
+/* A peer's flush: the barrier rises to `version`. False: it was there. One
+ * that was made at once takes an older delayed flush away. */
 bool store_apply_barrier(uint64_t version, uint32_t source);
 
 /* A peer's delayed flush, newest version wins. */
@@ -267,6 +268,15 @@ void store_apply_flush_at(uint64_t version, uint32_t at, uint32_t source);
 
 /* The barrier: items up to and including this version are dead. */
 uint64_t store_barrier(void);
+
+/* Whether this is the barrier that a delayed flush led to when its second
+ * came: it says nothing of what store_flush_register gives. */
+bool store_barrier_is_delayed(uint64_t version);
+
+/* The newest flush_all that clients made anywhere, carried out or not, and the
+ * second it is for (0: at once); false when there was none. It is what nodes
+ * agree on: newest wins, and one made at once takes a delayed one away. */
+bool store_flush_register(uint64_t *version, uint32_t *at);
 
 /* The pending delayed flush: false when there is none. */
 bool store_flush_pending(uint64_t *version, uint32_t *at);

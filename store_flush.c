@@ -13,12 +13,30 @@ static void raise_barrier(uint64_t version)
     }
 }
 
-static void set_pending(uint64_t version, uint32_t at)
+/* The register of flushes: the newest flush_all, and the second it is for (0:
+ * it was made at once). False: it holds a newer one, or this. */
+static bool set_register(uint64_t version, uint32_t at)
+{
+    bool newer;
+
+    lock_take(&store.flush_lock, LOCK_QUEUE);
+    newer = version > store.flush_version;
+    if (newer) {
+        store.flush_version = version;
+        store.flush_at = at;
+        atomic_store_explicit(&store.pending_at, at, memory_order_relaxed);
+    }
+    lock_drop(&store.flush_lock, LOCK_QUEUE);
+    return newer;
+}
+
+bool store_flush_register(uint64_t *version, uint32_t *at)
 {
     lock_take(&store.flush_lock, LOCK_QUEUE);
-    store.pending_version = version;
-    atomic_store_explicit(&store.pending_at, at, memory_order_relaxed);
+    *version = store.flush_version;
+    *at = store.flush_at;
     lock_drop(&store.flush_lock, LOCK_QUEUE);
+    return *version != 0;
 }
 
 uint64_t store_barrier(void)
@@ -29,7 +47,7 @@ uint64_t store_barrier(void)
 bool store_flush_pending(uint64_t *version, uint32_t *at)
 {
     lock_take(&store.flush_lock, LOCK_QUEUE);
-    *version = store.pending_version;
+    *version = store.flush_version;
     *at = atomic_load_explicit(&store.pending_at, memory_order_relaxed);
     lock_drop(&store.flush_lock, LOCK_QUEUE);
     return *at != 0;
@@ -43,7 +61,7 @@ void store_flush(uint32_t at)
     /* The register is set before the change is recorded: whoever reads the
      * record finds the state it speaks of, or a newer one. */
     version = version_next();
-    set_pending(version, later ? at : 0);
+    (void)set_register(version, later ? at : 0);
     if (!later) {
         raise_barrier(version);
         atomic_store_explicit(&store.flushed, clock_seconds(),
@@ -62,18 +80,44 @@ static uint64_t barrier_at(uint32_t at)
                                : version_next();
 }
 
+/* A drawn version looks like one once in four thousand million. */
+bool store_barrier_is_delayed(uint64_t version)
+{
+    uint64_t ms = version_ms(version + 1);
+
+    return version_is_hybrid() && ms % 1000 == 0 &&
+           version_at_ms(ms) == version + 1;
+}
+
+/* Takes the pending flush out, to be carried out, unless it was replaced. */
+static bool take_pending(uint32_t at)
+{
+    bool taken;
+
+    lock_take(&store.flush_lock, LOCK_QUEUE);
+    taken = atomic_load_explicit(&store.pending_at, memory_order_relaxed) == at;
+    if (taken) {
+        atomic_store_explicit(&store.pending_at, 0, memory_order_relaxed);
+    }
+    lock_drop(&store.flush_lock, LOCK_QUEUE);
+    return taken;
+}
+
 void store_tick(void)
 {
     uint32_t at = atomic_load_explicit(&store.pending_at, memory_order_relaxed);
     uint64_t version;
 
-    if (at == 0 || at > clock_seconds() ||
-        !store_flush_pending(&version, &at)) {
+    if (at == 0 || at > clock_seconds() || !take_pending(at)) {
         return;
     }
-    set_pending(version, 0);
-    raise_barrier(barrier_at(at));
+    version = barrier_at(at);
+    raise_barrier(version);
     atomic_store_explicit(&store.flushed, at, memory_order_relaxed);
+    /* A peer whose clock is behind need not wait for its own. */
+    if (store.observer != NULL && version_is_hybrid()) {
+        (void)store_record_locked(STORE_OP_FLUSH, NULL, version, 0);
+    }
 }
 
 uint32_t store_flush_time(void)
@@ -86,35 +130,27 @@ uint32_t store_flush_time(void)
 
 bool store_apply_barrier(uint64_t version, uint32_t source)
 {
-    if (version <= store_barrier()) {
+    bool risen = version > store_barrier();
+    bool cleared =
+        !store_barrier_is_delayed(version) && set_register(version, 0);
+
+    if (!risen && !cleared) {
         return false;
     }
     version_observe(version);
     raise_barrier(version);
-    atomic_store_explicit(&store.flushed, clock_seconds(),
-                          memory_order_relaxed);
-    lock_take(&store.flush_lock, LOCK_QUEUE);
-    if (store.pending_version < version) {
-        atomic_store_explicit(&store.pending_at, 0, memory_order_relaxed);
+    if (risen) {
+        atomic_store_explicit(&store.flushed, clock_seconds(),
+                              memory_order_relaxed);
     }
-    lock_drop(&store.flush_lock, LOCK_QUEUE);
     (void)store_record_locked(STORE_OP_FLUSH, NULL, version, source);
-    return true;
+    return risen;
 }
 
 void store_apply_flush_at(uint64_t version, uint32_t at, uint32_t source)
 {
-    bool newer;
-
     version_observe(version);
-    lock_take(&store.flush_lock, LOCK_QUEUE);
-    newer = version > store.pending_version && version > store_barrier();
-    if (newer) {
-        store.pending_version = version;
-        atomic_store_explicit(&store.pending_at, at, memory_order_relaxed);
-    }
-    lock_drop(&store.flush_lock, LOCK_QUEUE);
-    if (newer) {
+    if (set_register(version, at)) {
         (void)store_record_locked(STORE_OP_FLUSH, NULL, version, source);
     }
 }

@@ -180,18 +180,33 @@ static bool emit_item(const struct rep_peer *peer, struct rep_out *out,
     return true;
 }
 
+static void emit_barrier(const struct rep_peer *peer, struct rep_out *out,
+                         uint64_t version)
+{
+    wrote(out, wire_format_flush(peer->dialect, tail(out), version));
+}
+
+/* Up to three short lines. 2.x is told of a delayed flush while it is to come;
+ * ours also afterwards, for one that it replaced may still be to come there. */
 static void emit_flush_lines(const struct rep_peer *peer, struct rep_out *out,
                              bool now)
 {
+    bool ours = peer->dialect == WIRE_OURS;
+    uint64_t barrier = store_barrier();
     uint64_t version;
     uint32_t at;
 
     if (now) {
-        wrote(out,
-              wire_format_flush(peer->dialect, tail(out), store_barrier()));
+        emit_barrier(peer, out, barrier);
     }
-    if (store_flush_pending(&version, &at)) {
+    if (!(ours ? store_flush_register(&version, &at)
+               : store_flush_pending(&version, &at))) {
+        return;
+    }
+    if (at != 0) {
         wrote(out, wire_format_flush_at(peer->dialect, tail(out), at, version));
+    } else if (version != barrier) {
+        emit_barrier(peer, out, version);
     }
 }
 
@@ -209,6 +224,9 @@ static void emit_live_flush(const struct rep_peer *peer, struct rep_out *out,
     bool now = barrier != 0;
 
     if (peer->dialect == WIRE_LEGACY) {
+        if (store_barrier_is_delayed(e->version)) {
+            return; /* it was told before, and has a clock */
+        }
         now = barrier >= e->version || !store_flush_pending(&pending, &at);
     }
     emit_flush_lines(peer, out, now);

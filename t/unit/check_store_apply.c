@@ -203,6 +203,30 @@ START_TEST(a_delayed_flush_spares_what_comes_at_its_second)
 }
 END_TEST
 
+/* One side replaces a delayed flush while the other cannot hear of it, carries
+ * the old one out, and hears of the new one then. */
+START_TEST(a_delayed_flush_survives_the_one_it_replaced)
+{
+    uint64_t version, pending;
+    uint32_t at, now = clock_seconds();
+
+    store_flush(now + 1);
+    clock_freeze((now + 1) * UINT64_C(1000));
+    store_tick();
+    ck_assert(store_flush_register(&version, &at));
+    ck_assert(version < store_barrier());
+    ck_assert(store_barrier_is_delayed(store_barrier()));
+    store_apply_flush_at(version + 1, now + 9, 2);
+    ck_assert(store_flush_pending(&pending, &at));
+    ck_assert_uint_eq(at, now + 9);
+    /* The barrier of another one leaves it alone, an immediate flush not. */
+    (void)store_apply_barrier(version_at_ms((now + 3) * UINT64_C(1000)) - 1, 2);
+    ck_assert(store_flush_pending(&pending, &at));
+    (void)store_apply_barrier(version_at_ms((now + 2) * UINT64_C(1000)) + 1, 2);
+    ck_assert(!store_flush_pending(&pending, &at));
+}
+END_TEST
+
 START_TEST(every_change_is_seen_once_with_its_source)
 {
     struct store_key key = key_of("k");
@@ -416,6 +440,7 @@ int main(void)
     tcase_add_test(t, a_legacy_value_wins_unless_it_is_ours_come_back);
     tcase_add_test(t, a_visible_cas_travels_beside_the_version);
     tcase_add_test(t, expiry_is_told_as_a_removal);
+    tcase_add_test(t, a_delayed_flush_survives_the_one_it_replaced);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
