@@ -74,6 +74,7 @@ static struct {
     bool stopping, ended;            /* [r] */
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
+    bool paced;                      /* [r] `linger` runs: let changes gather */
     struct rep_low low;              /* [r] */
     struct rep_sweep sweep;          /* [r] once started */
     struct view view;                /* [r] */
@@ -313,7 +314,8 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    (void)arg; /* the turn that follows looks at the log */
+    (void)arg;
+    self.paced = false; /* the turn that follows looks at the log */
 }
 
 static void on_woken(evutil_socket_t fd, short what, void *arg)
@@ -521,22 +523,28 @@ static void publish(void)
     lock_drop(&self.view_lock, LOCK_QUEUE);
 }
 
-static void linger(unsigned us)
+static bool linger(unsigned us)
 {
     struct timeval tv = {.tv_usec = (suseconds_t)us};
 
-    (void)event_add(self.linger, &tv);
+    return event_add(self.linger, &tv) == 0;
 }
 
 /* Gives every link a slice; true: there is more to do at once. While changes
- * come, the log is read every LINGER_US, so that the workers need not wake us
- * for each of them. */
+ * come, the log is read every LINGER_US and not in between, whatever arrives:
+ * the workers need not wake us for each change, and an acknowledgement does
+ * not make us send the few changes that came since. */
 static bool turn(void)
 {
-    bool busy = rep_sweep_step(&self.sweep);
     bool asleep = true;
+    bool busy;
     uint64_t read = 0;
 
+    if (self.paced && !self.stopping) {
+        reap_links();
+        return false;
+    }
+    busy = rep_sweep_step(&self.sweep);
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
 
@@ -553,13 +561,12 @@ static bool turn(void)
         return true;
     }
     if (self.stopping) {
-        linger(DRAIN_US);
-        return false;
+        return !linger(DRAIN_US);
     }
     if (read != self.read_before) {
         self.read_before = read;
-        linger(LINGER_US);
-        return false;
+        self.paced = linger(LINGER_US);
+        return !self.paced;
     }
     for (unsigned i = 0; i < LINKS; i++) {
         asleep =
@@ -787,11 +794,9 @@ static void add_queue(const struct rows *rows, const struct view *v)
                               (double)log.bytes +
                           0.999);
     }
-    add_row(rows, "in_sync", "%s",
-            v->status == REP_LINKED && behind == 0 &&
-                    (v->link.legacy || v->link.acked >= v->link.pos)
-                ? "yes"
-                : "no");
+    add_count(rows, "in_sync",
+              v->status == REP_LINKED && behind == 0 &&
+                  (v->link.legacy || v->link.acked >= v->link.pos));
     add_count(rows, "queued_keys", keys);
     add_count(rows, "queued_bytes", behind);
 }

@@ -86,17 +86,6 @@ for my $from (0, 1) {
     same("n$from", $from, $to, "a set after it $way");
 }
 
-for my $mc (@mc) {
-    my $stats = $mc->stats;
-    is $stats->{replication}, 'MASTER', 'the row of repcached';
-    like $stats->{repcached_version}, qr/\A3\./, 'and its version';
-    is $stats->{repcached_qi_free}, 8192, 'and its queue';
-    my $full = $mc->stats('replication');
-    is $full->{link_status}, 'linked',     'link_status';
-    is $full->{dialect},     'repcached3', 'dialect';
-    ok((wait_for { $mc->stats('replication')->{in_sync} eq 'yes' } 5),
-        'in_sync');
-}
 for my $line ('rep a 0 0 1 1', 'marugoto_end') {
     $c[0]->says("$line\r\n", "ERROR\r\n", "no client may say $line");
 }
