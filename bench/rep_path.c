@@ -98,10 +98,13 @@ static double change_all(size_t n)
 
 static void keep(struct rep_out *out)
 {
+    char *grown;
+
     if (stream_room - stream_n < out->len) {
         stream_room = stream_room * 2 + OUT;
-        stream = realloc(stream, stream_room);
-        must(stream != NULL, "realloc");
+        grown = realloc(stream, stream_room);
+        must(grown != NULL, "realloc");
+        stream = grown;
     }
     memcpy(stream + stream_n, out->buf, out->len);
     stream_n += out->len;

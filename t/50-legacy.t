@@ -1,6 +1,5 @@
 #!/usr/bin/perl
-# repcached 2.x on the other side, played from a script: it accepts and copies,
-# or dials and stays silent.
+# repcached 2.x on the other side, played from a script: it accepts and copies.
 
 use strict;
 use warnings;
@@ -28,8 +27,6 @@ sub hears
     ok $ok, $name or diag $text;
     return $text;
 }
-
-# --- it accepts: sends its copy, then both send changes --------------------
 
 my $old = IO::Socket::INET->new(
     LocalAddr => '127.0.0.1',
@@ -74,31 +71,4 @@ ok((wait_for { !defined $c->get('c') } 5), 'its flush_all');
 close $link;
 close $old;
 ok((wait_for { $mc->stderr =~ /: close\n/ } 5), 'and its end');
-
-# --- it dials and is silent -------------------------------------------------
-
-for my $allowed (0, 1) {
-    my $port = free_port();
-    my $new  = start_memcached({port => free_port()}, '-v', '-X',
-        "$port:" . free_port(),
-        $allowed ? ('-o', 'rep_legacy=127.0.0.1') : ());
-    $new->client->set('k', 'value', 5);
-    my $quiet = Client->new(port => $port);
-    if (!$allowed) {
-        $quiet->closes('a silent stranger gets nothing');
-        next;
-    }
-    my $copy = $quiet->read_to(qr/\Amarugoto_end\r\n/);
-    like $copy, qr/\Arep k 5 0 5 \d+\r\nvalue\r\nmarugoto_end\r\n\z/,
-        'a silent dialler of rep_legacy= gets the copy';
-    like $new->stderr,
-        qr/: accept\n.*: marugoto start\n.*: marugoto 1\n.*: marugoto owari\n/s,
-        'with the lines of 2.x';
-    $quiet->send("rep theirs 0 0 1 77\r\ny\r\n");
-    ok((wait_for { $new->client->get('theirs') } 5), 'its changes come in');
-    $new->client->set('ours', 'z');
-    like $quiet->read_to(qr/\Az\r\n/), qr/\Arep ours 0 0 1 \d+\r\nz\r\n\z/,
-        'ours go out';
-    is $new->client->get('theirs'), 'y', 'no echo changed anything';
-}
 done_testing;

@@ -71,7 +71,7 @@ for my $options ([], ['-t', 1, '-R', 1], ['-C', '-F']) {
     my $end   = time + $seconds * $share / $sessions;
     my $done  = 0;
     while ($done < $share && $wrong < 5 && time < $end) {
-        srand $seed * 1_000_003 + ++$done & 0xffffffff;
+        srand(($seed * 1_000_003 + ++$done) & 0xffffffff);
         check("session $done", generate_session($done), $servers);
     }
     is $done, $share, "$share generated sessions, options '@$options'";

@@ -193,7 +193,10 @@ static void add_line(struct vector *v, char *line)
         v->kind = line[0] == 'b'   ? VECTOR_BATCH
                   : line[0] == 's' ? VECTOR_SKIP
                                    : VECTOR_REFUSE;
-        (void)snprintf(v->name, sizeof(v->name), "%s", rest);
+        size_t n = strlen(rest);
+
+        ck_assert_uint_lt(n, sizeof(v->name));
+        memcpy(v->name, rest, n + 1);
     } else {
         add_message(v, line);
     }
