@@ -32,6 +32,7 @@ struct core_conn {
     unsigned peer;  /* configured peer, or CORE_NO_PEER */
     uint64_t addr;  /* as the edge names it */
     uint64_t run;   /* after its hello */
+    uint8_t slot;   /* as its hello said */
     uint64_t since; /* ms at which the state began */
     uint64_t heard; /* ms of the last bytes */
     uint64_t beat;  /* ms of our last beat */
