@@ -302,65 +302,68 @@ static void sort_slots(uint64_t *v, unsigned n)
     }
 }
 
-/* Collects the slots of a bucket from fragment `from` on. Beyond VISIT_MAX
- * (only crafted hashes reach it) the greatest fragments are left for the next
- * call: returns the fragment to go on from, or `next`. */
-static uint32_t collect(const struct assoc_stripe *s, uint32_t from,
-                        uint32_t next, uint64_t *v, unsigned *n)
-{
-    const struct assoc_line *line = assoc_bucket(s, from);
+/* Slots of one bucket from fragment `from` up to but without `next`. */
+struct collected {
+    uint64_t slot[VISIT_MAX];
+    unsigned n;
+    uint32_t from, next;
+};
 
-    *n = 0;
+/* Beyond VISIT_MAX (only crafted hashes reach it) the greatest fragments are
+ * left for the next call. */
+static void collect_slot(struct collected *c, uint64_t slot)
+{
+    if (slot == 0 || slot >> 40 < c->from || slot >> 40 >= c->next) {
+        return;
+    }
+    if (c->n == VISIT_MAX) {
+        sort_slots(c->slot, c->n);
+        c->next = (uint32_t)(c->slot[--c->n] >> 40);
+        c->next = c->next > c->from ? c->next : c->from + 1; /* move on */
+    }
+    c->slot[c->n++] = slot;
+}
+
+static void collect(const struct assoc_stripe *s, struct collected *c)
+{
+    const struct assoc_line *line = assoc_bucket(s, c->from);
+
     for (;;) {
         for (int i = 0; i < ASSOC_SLOTS; i++) {
-            uint64_t slot = line->slot[i];
-
-            if (slot == 0 || slot >> 40 < from || slot >> 40 >= next) {
-                continue;
-            }
-            if (*n == VISIT_MAX) {
-                sort_slots(v, *n);
-                next = (uint32_t)(v[--*n] >> 40);
-                next = next > from ? next : from + 1; /* always move on */
-            }
-            v[(*n)++] = slot;
+            collect_slot(c, line->slot[i]);
         }
         if (line->next == 0) {
             break;
         }
         line = lines_of(s) + line->next;
     }
-    sort_slots(v, *n);
-    return next;
+    sort_slots(c->slot, c->n);
 }
 
 unsigned assoc_visit_bucket(const struct assoc_stripe *s, uint32_t *fragment,
                             bool (*visit)(void *ctx, struct item *it),
                             void *ctx, bool *stopped)
 {
-    uint64_t v[VISIT_MAX];
     uint64_t n = buckets_of(s);
     uint64_t bucket = (*fragment * n) >> ASSOC_FRAGMENT;
-    unsigned count;
-    uint32_t next;
+    struct collected c;
 
     lock_assert(LOCK_STRIPE);
+    c.n = 0;
+    c.from = *fragment;
     /* The least fragment of the bucket behind this one, rounded up. */
-    next = (uint32_t)((((bucket + 1) << ASSOC_FRAGMENT) + n - 1) / n);
-    next = collect(s, *fragment, next, v, &count);
-    for (unsigned i = 0; i < count; i++) {
-        if (v[i] >> 40 >= next) {
-            break;
-        }
-        if (!visit(ctx, slabs_ptr(v[i] & ASSOC_REF_MASK))) {
-            *fragment = (uint32_t)(v[i] >> 40);
+    c.next = (uint32_t)((((bucket + 1) << ASSOC_FRAGMENT) + n - 1) / n);
+    collect(s, &c);
+    for (unsigned i = 0; i < c.n && c.slot[i] >> 40 < c.next; i++) {
+        if (!visit(ctx, slabs_ptr(c.slot[i] & ASSOC_REF_MASK))) {
+            *fragment = (uint32_t)(c.slot[i] >> 40);
             *stopped = true;
             return i;
         }
     }
-    *fragment = next;
+    *fragment = c.next;
     *stopped = false;
-    return count;
+    return c.n;
 }
 
 void assoc_totals(struct assoc_totals *out)

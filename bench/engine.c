@@ -107,6 +107,21 @@ static char *make_keys(size_t n)
     return keys;
 }
 
+static bool store_all(const char *keys, size_t n, const char *value)
+{
+    const struct store_attrs attrs = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        struct store_key key = store_key(keys + i * KEY, KEY);
+
+        if (store_set(&key, &attrs, STORE_SET, value, VALUE, NULL) !=
+            STORE_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void report(const char *what, double before, unsigned done)
 {
     (void)printf("%-12s %7.1f ns  (%u of %d)\n", what,
@@ -117,7 +132,6 @@ int main(int argc, char **argv)
 {
     size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
     struct store_config config = store_config_default();
-    struct store_attrs attrs = {0};
     char value[VALUE] = {0};
     char *keys = make_keys(n);
     double before;
@@ -127,15 +141,13 @@ int main(int argc, char **argv)
     version_init(VERSION_COUNTING, 0);
     config.memory_limit = n * 400 + 64 * MIB;
     if (keys == NULL || n == 0 || !store_init(&config)) {
+        free(keys);
         return EXIT_FAILURE;
     }
-    for (size_t i = 0; i < n; i++) {
-        struct store_key key = store_key(keys + i * KEY, KEY);
-
-        if (store_set(&key, &attrs, STORE_SET, value, VALUE, NULL) !=
-            STORE_OK) {
-            return EXIT_FAILURE;
-        }
+    if (!store_all(keys, n, value)) {
+        store_fini();
+        free(keys);
+        return EXIT_FAILURE;
     }
     before = cpu_ns();
     report("get single", before, get_single(keys, n, value));

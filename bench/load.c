@@ -376,7 +376,8 @@ static void run(int ep)
 
 static bool parse(int c)
 {
-    unsigned long n = optarg ? strtoul(optarg, NULL, 10) : 0;
+    const char *arg = optarg != NULL ? optarg : "";
+    unsigned long n = strtoul(arg, NULL, 10);
 
     switch (c) {
     case 'p':
@@ -407,7 +408,7 @@ static bool parse(int c)
         opt.warm = true;
         return true;
     case 'm':
-        opt.mode = *optarg == 's' ? SET : *optarg == 'm' ? MGET : GET;
+        opt.mode = *arg == 's' ? SET : *arg == 'm' ? MGET : GET;
         return true;
     default:
         return false;

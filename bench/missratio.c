@@ -51,7 +51,7 @@ static void die(const char *what)
 
 static void *grab(size_t n)
 {
-    void *p = malloc(n);
+    void *p = calloc(1, n);
 
     if (p == NULL) {
         die("malloc");
@@ -210,7 +210,8 @@ static double traffic(int fd, uint64_t count)
 
 static bool parse(int c)
 {
-    uint64_t n = strtoull(optarg ? optarg : "", NULL, 10);
+    const char *arg = optarg != NULL ? optarg : "";
+    uint64_t n = strtoull(arg, NULL, 10);
 
     switch (c) {
     case 'p':
@@ -235,7 +236,7 @@ static bool parse(int c)
         opt.seed = n;
         return true;
     case 'z':
-        opt.exponent = strtod(optarg, NULL);
+        opt.exponent = strtod(arg, NULL);
         return true;
     default:
         return false;

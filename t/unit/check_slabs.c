@@ -83,6 +83,7 @@ START_TEST(chunks_do_not_overlap_and_none_is_ref_zero)
         first = first == NULL ? p : first;
         n++;
     }
+    ck_assert_ptr_nonnull(first);
     for (size_t i = 0; i < SLABS_PAGE / size; i++) {
         ck_assert_int_eq(first[i * size], (char)(i % 251));
         ck_assert_int_eq(first[i * size + size - 1], (char)(i % 251));
