@@ -78,11 +78,6 @@ static unsigned heat_of(const struct item *it)
     return atomic_load_explicit(&it->heat, memory_order_relaxed);
 }
 
-static unsigned hits_of(const struct item *it)
-{
-    return heat_of(it) & 3;
-}
-
 static enum item_queue queue_of(const struct item *it)
 {
     return (enum item_queue)(heat_of(it) >> 2 & 3);
@@ -102,10 +97,10 @@ static void warm_add(struct lru_class *c, int delta)
 
 void lru_hit(struct item *it)
 {
-    unsigned hits = hits_of(it);
+    unsigned hits = lru_hits(it);
     enum item_queue q = queue_of(it);
 
-    if (hits == 3) {
+    if (hits == LRU_HITS_MAX) {
         return;
     }
     heat_set(it, q, hits + 1);
@@ -275,7 +270,7 @@ static void unlink_locked(struct lru_class *c, struct item *it)
     enum item_queue q = queue_of(it);
 
     take_out_locked(&c->queue[q], it);
-    if (q == ITEM_MAIN && hits_of(it) > 0) {
+    if (q == ITEM_MAIN && lru_hits(it) > 0) {
         warm_add(c, -1);
     }
     heat_set(it, ITEM_NO_QUEUE, 0);
@@ -313,7 +308,7 @@ static void swap_locked(struct queue *q, struct item *old, struct item *it)
 void lru_replace(struct item *old, struct item *it, uint64_t hv)
 {
     struct lru_class *c = class_of(old);
-    unsigned hits = hits_of(old);
+    unsigned hits = lru_hits(old);
     enum item_queue q;
 
     if (class_of(it) != c) {
@@ -340,7 +335,7 @@ static void move_locked(struct lru_class *c, struct item *it,
                         enum item_queue to, unsigned hits)
 {
     enum item_queue from = queue_of(it);
-    bool was_warm = from == ITEM_MAIN && hits_of(it) > 0;
+    bool was_warm = from == ITEM_MAIN && lru_hits(it) > 0;
     bool is_warm = to == ITEM_MAIN && hits > 0;
 
     take_out_locked(&c->queue[from], it);
@@ -380,7 +375,7 @@ static void victim_locked(struct lru_class *c, struct item *it)
     n->evicted++;
     n->evicted_nonzero += it->exptime != 0;
     n->evicted_unfetched += (it->bits & ITEM_FETCHED) == 0;
-    n->evicted_active += hits_of(it) > 0;
+    n->evicted_active += lru_hits(it) > 0;
     n->evicted_time = clock_seconds() -
                       atomic_load_explicit(&it->accessed, memory_order_relaxed);
     n->direct_reclaims++;
@@ -432,7 +427,7 @@ static enum item_queue turn_locked(const struct lru_class *c)
  * Returns whether memory was freed. Its stripe is held. */
 static bool judge_locked(struct lru_class *c, struct item *it, bool force)
 {
-    unsigned hits = hits_of(it);
+    unsigned hits = lru_hits(it);
     enum item_queue q = queue_of(it);
 
     if (!unshared(it)) {

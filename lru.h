@@ -49,6 +49,15 @@ void lru_replace(struct item *old, struct item *it, uint64_t hv);
 /* Counts a hit. Stripe held; takes no lock. */
 void lru_hit(struct item *it);
 
+/* Hits counted and not used up yet. They stay at LRU_HITS_MAX, so that most
+ * hits of a hot item change nothing. */
+#define LRU_HITS_MAX 3U
+
+static inline unsigned lru_hits(const struct item *it)
+{
+    return atomic_load_explicit(&it->heat, memory_order_relaxed) & 3U;
+}
+
 /* The value's size changed in place by `delta` bytes. Stripe held. */
 void lru_resized(const struct item *it, int64_t delta);
 

@@ -17,6 +17,13 @@ enum {
 
 struct store store;
 
+/* Who is told when an item gets warmer. */
+static struct {
+    store_rose *rose;    /* [c] NULL: nobody ever */
+    void *ctx;           /* [c] */
+    atomic_bool watched; /* [a] false: nobody now */
+} heat;
+
 struct store_config store_config_default(void)
 {
     return (struct store_config){
@@ -214,12 +221,41 @@ void store_mark_accessed(struct item *it)
 
 void store_hit(struct item *it)
 {
+    if (UNLIKELY(atomic_load_explicit(&heat.watched, memory_order_relaxed)) &&
+        lru_hits(it) < LRU_HITS_MAX) {
+        heat.rose(heat.ctx, it, lru_hits(it) + 1);
+    }
     lru_hit(it);
     if ((it->bits & ITEM_FETCHED) == 0) {
         it->bits |= ITEM_FETCHED;
     } else {
         store_mark_accessed(it);
     }
+}
+
+void store_on_rise(store_rose *rose, void *ctx)
+{
+    heat.rose = rose;
+    heat.ctx = ctx;
+}
+
+void store_watch_rises(bool on)
+{
+    atomic_store_explicit(&heat.watched, on && heat.rose != NULL,
+                          memory_order_relaxed);
+}
+
+bool store_warm(const struct store_key *key, unsigned hits)
+{
+    struct assoc_stripe *s = assoc_take(assoc_stripe_of(key->hv));
+    struct item *it = assoc_find(s, key->hv, key->ptr, key->len);
+    bool live = it != NULL && store_dead(it) == STORE_HIT;
+
+    for (; live && hits > 0; hits--) {
+        lru_hit(it);
+    }
+    assoc_drop(s);
+    return live;
 }
 
 bool store_ref(struct item *it)

@@ -89,6 +89,22 @@ struct item *store_hold(const struct store_key *key, enum store_miss *why);
  * access time. Stripe held. */
 void store_hit(struct item *it);
 
+/* An item is about to get warmer by an access: to level 1, 2 or 3 (most hits
+ * find it at 3 already and tell nobody). Its stripe is held. */
+typedef void store_rose(void *ctx, const struct item *it, unsigned level);
+
+/* Sets who is told of accesses that make a difference to eviction. Before
+ * threads start; nobody is told until store_watch_rises(true). */
+void store_on_rise(store_rose *rose, void *ctx);
+
+/* Any time, any thread. A call may still be under way when it returns. */
+void store_watch_rises(bool on);
+
+/* Makes the item of a key warmer for eviction as so many accesses do, without
+ * being one: not fetched, access time as it was, nobody told. False: not here.
+ */
+bool store_warm(const struct store_key *key, unsigned hits);
+
 /* Ends the hold that store_hold began. */
 void store_release(struct item *it);
 
