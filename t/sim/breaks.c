@@ -1,0 +1,234 @@
+/* The rules, each broken in turn: functions that rep/ and the store call are
+ * wrapped at link time, so that the product carries no hooks. That an older
+ * state is answered (6.4) is not among them: while every link scans from 0
+ * both ways, the scan says the same. Nor that lost touches are scanned (4.4):
+ * 12,000 schedules have not shown it. */
+#include <string.h>
+
+#include "base/version.h"
+#include "rep/apply.h"
+#include "rep/scan.h"
+#include "sim.h"
+
+int sim_break = -1;
+
+enum rule {
+    OBSERVE_VERSIONS,
+    DELETES_LEAVE_FLOORS,
+    REMOVALS_LEAVE_FLOORS,
+    FLOORS_REFUSE,
+    FLOORS_REMOVE,
+    LOSSES_ARE_SCANNED,
+    LOSSES_KEEP_THE_LEAST,
+    SCAN_SENDS_FLOORS,
+    SCAN_SENDS_FLUSHES,
+    SCAN_SENDS_EVERYTHING,
+    HASH_FLOORS_SWEEP,
+    BARRIERS_APPLY,
+    LATER_FLUSHES_APPLY,
+    ABSENCE_IS_SENT,
+    ACKS_AFTER_PROCESSING,
+    FLUSHES_TRAVEL,
+    CHANGES_ARE_RELAYED,
+    SLOTS_MOVE,
+    RULES
+};
+
+static const char *const names[RULES] = {
+    [OBSERVE_VERSIONS] = "received versions move the clock (1.1)",
+    [DELETES_LEAVE_FLOORS] = "a delete leaves a floor (3.1)",
+    [REMOVALS_LEAVE_FLOORS] = "a removal leaves a floor (3.2)",
+    [FLOORS_REFUSE] = "a floor refuses older items (2.1)",
+    [FLOORS_REMOVE] = "a floor removes older items (2.2)",
+    [LOSSES_ARE_SCANNED] = "what was overwritten is scanned (4.4)",
+    [LOSSES_KEEP_THE_LEAST] = "the least version lost is kept (4.4)",
+    [SCAN_SENDS_FLOORS] = "a scan sends floors (5.3)",
+    [SCAN_SENDS_FLUSHES] = "a scan sends barrier and pending flush (5.3)",
+    [SCAN_SENDS_EVERYTHING] = "a scan of an unknown run starts at 0 (5.1)",
+    [HASH_FLOORS_SWEEP] = "floors known by hash are carried out (2.2)",
+    [BARRIERS_APPLY] = "a barrier applies (7)",
+    [LATER_FLUSHES_APPLY] = "a delayed flush applies (7)",
+    [ABSENCE_IS_SENT] = "an absent key goes as a floor (4.2)",
+    [ACKS_AFTER_PROCESSING] = "only what was answered is acknowledged (4.3)",
+    [CHANGES_ARE_RELAYED] = "applied changes are sent to the third (10.1)",
+    [SLOTS_MOVE] = "linked nodes have different slots (1.3)",
+    [FLUSHES_TRAVEL] = "a live flush is sent (7)",
+};
+
+unsigned sim_breaks(void)
+{
+    return RULES;
+}
+
+const char *sim_break_name(int rule)
+{
+    return names[rule];
+}
+
+static bool broken(enum rule rule)
+{
+    return sim_break == (int)rule;
+}
+
+void __real_version_observe(uint64_t v);
+void __wrap_version_observe(uint64_t v);
+void __wrap_version_observe(uint64_t v)
+{
+    if (!broken(OBSERVE_VERSIONS)) {
+        __real_version_observe(v);
+    }
+}
+
+bool __real_rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t v);
+bool __wrap_rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t v);
+bool __wrap_rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t v)
+{
+    sim_oracle_hash_floor(t, hash, v);
+    if (broken(DELETES_LEAVE_FLOORS)) {
+        return true;
+    }
+    return __real_rep_floor_raise(t, hash, v);
+}
+
+void __real_rep_log_set_low(struct rep_log *log, uint64_t low);
+void __wrap_rep_log_set_low(struct rep_log *log, uint64_t low);
+void __wrap_rep_log_set_low(struct rep_log *log, uint64_t low)
+{
+    __real_rep_log_set_low(log,
+                           broken(REMOVALS_LEAVE_FLOORS) ? UINT64_MAX : low);
+}
+
+uint64_t __real_rep_floor_get(struct rep_floor *t, uint64_t hash);
+uint64_t __wrap_rep_floor_get(struct rep_floor *t, uint64_t hash);
+uint64_t __wrap_rep_floor_get(struct rep_floor *t, uint64_t hash)
+{
+    return broken(FLOORS_REFUSE) ? 0 : __real_rep_floor_get(t, hash);
+}
+
+enum store_applied __real_store_apply_floor(const struct store_key *key,
+                                            uint64_t v, uint32_t source);
+enum store_applied __wrap_store_apply_floor(const struct store_key *key,
+                                            uint64_t v, uint32_t source);
+enum store_applied __wrap_store_apply_floor(const struct store_key *key,
+                                            uint64_t v, uint32_t source)
+{
+    return broken(FLOORS_REMOVE) ? STORE_APPLIED_SAME
+                                 : __real_store_apply_floor(key, v, source);
+}
+
+bool __real_rep_log_take_lost(struct rep_log *log, int reader, uint64_t *v,
+                              bool *touched);
+bool __wrap_rep_log_take_lost(struct rep_log *log, int reader, uint64_t *v,
+                              bool *touched);
+bool __wrap_rep_log_take_lost(struct rep_log *log, int reader, uint64_t *v,
+                              bool *touched)
+{
+    bool lost = __real_rep_log_take_lost(log, reader, v, touched);
+
+    if (lost && broken(LOSSES_KEEP_THE_LEAST)) {
+        *v = version_last();
+    }
+    return lost && !broken(LOSSES_ARE_SCANNED);
+}
+
+void __real_rep_scan_begin(struct rep_scan *scan, uint64_t threshold,
+                           bool touched);
+void __wrap_rep_scan_begin(struct rep_scan *scan, uint64_t threshold,
+                           bool touched);
+void __wrap_rep_scan_begin(struct rep_scan *scan, uint64_t threshold,
+                           bool touched)
+{
+    if (threshold == 0 && broken(SCAN_SENDS_EVERYTHING)) {
+        threshold = version_last();
+    }
+    __real_rep_scan_begin(scan, threshold, touched);
+    scan->floors.done = broken(SCAN_SENDS_FLOORS);
+    if (broken(SCAN_SENDS_FLUSHES)) {
+        scan->phase = 1;
+    }
+}
+
+void __real_rep_sweep_ask(struct rep_sweep *s, uint64_t v);
+void __wrap_rep_sweep_ask(struct rep_sweep *s, uint64_t v);
+void __wrap_rep_sweep_ask(struct rep_sweep *s, uint64_t v)
+{
+    if (!broken(HASH_FLOORS_SWEEP)) {
+        __real_rep_sweep_ask(s, v);
+    }
+}
+
+bool __real_store_apply_barrier(uint64_t v, uint32_t source);
+bool __wrap_store_apply_barrier(uint64_t v, uint32_t source);
+bool __wrap_store_apply_barrier(uint64_t v, uint32_t source)
+{
+    return !broken(BARRIERS_APPLY) && __real_store_apply_barrier(v, source);
+}
+
+void __real_store_apply_flush_at(uint64_t v, uint32_t at, uint32_t source);
+void __wrap_store_apply_flush_at(uint64_t v, uint32_t at, uint32_t source);
+void __wrap_store_apply_flush_at(uint64_t v, uint32_t at, uint32_t source)
+{
+    if (!broken(LATER_FLUSHES_APPLY)) {
+        __real_store_apply_flush_at(v, at, source);
+    }
+}
+
+bool __real_rep_scan_live(const struct rep_peer *peer,
+                          const struct rep_log_batch *batch, unsigned *i,
+                          struct rep_out *out);
+bool __wrap_rep_scan_live(const struct rep_peer *peer,
+                          const struct rep_log_batch *batch, unsigned *i,
+                          struct rep_out *out);
+static bool skipped(const struct rep_log_entry *e)
+{
+    return (e->op == STORE_OP_DELETE && sim_break == ABSENCE_IS_SENT) ||
+           (e->op == STORE_OP_FLUSH && sim_break == FLUSHES_TRAVEL);
+}
+bool __wrap_rep_scan_live(const struct rep_peer *peer,
+                          const struct rep_log_batch *batch, unsigned *i,
+                          struct rep_out *out)
+{
+    static struct rep_log_batch one;
+
+    if (sim_break != ABSENCE_IS_SENT && sim_break != FLUSHES_TRAVEL) {
+        return __real_rep_scan_live(peer, batch, i, out);
+    }
+    for (; *i < batch->n; (*i)++) {
+        unsigned at = 0;
+
+        one.n = 1;
+        one.entry[0] = batch->entry[*i];
+        if (!skipped(&one.entry[0]) &&
+            !__real_rep_scan_live(peer, &one, &at, out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void __real_rep_log_ack(struct rep_log *log, int reader, uint64_t pos);
+void __wrap_rep_log_ack(struct rep_log *log, int reader, uint64_t pos);
+void __wrap_rep_log_ack(struct rep_log *log, int reader, uint64_t pos)
+{
+    if (broken(ACKS_AFTER_PROCESSING)) {
+        pos = rep_log_head(log);
+    }
+    sim_oracle_acked(log, reader, pos);
+    __real_rep_log_ack(log, reader, pos);
+}
+
+void __real_rep_log_set_relay(struct rep_log *log, bool relay);
+void __wrap_rep_log_set_relay(struct rep_log *log, bool relay);
+void __wrap_rep_log_set_relay(struct rep_log *log, bool relay)
+{
+    __real_rep_log_set_relay(log, relay && !broken(CHANGES_ARE_RELAYED));
+}
+
+void __real_version_set_slot(uint8_t slot);
+void __wrap_version_set_slot(uint8_t slot);
+void __wrap_version_set_slot(uint8_t slot)
+{
+    if (!broken(SLOTS_MOVE)) {
+        __real_version_set_slot(slot);
+    }
+}

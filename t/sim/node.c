@@ -1,0 +1,568 @@
+/* A node: what the daemon keeps in static variables, and the edge of its
+ * replication, which is replication.c and replink.c without sockets. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "sim.h"
+#include "store_internal.h"
+
+#define WALL_MS   1800000000000ULL
+#define NEVER     UINT64_MAX
+#define LOG_BYTES 4096
+#define SENDS     2
+#define PIECES    16
+#define DIAL_MS   1000 /* then a dial into a hole has failed */
+
+struct sim_node sim_nodes[SIM_NODES];
+
+/* What sim_select exchanges beside the memory. */
+static struct statics {
+    struct store store;
+    uint64_t last;
+    uint8_t slot;
+} statics[SIM_NODES];
+
+static unsigned selected;
+
+static void keep(void)
+{
+    struct statics *s = &statics[selected];
+
+    memcpy((void *)&s->store, (const void *)&store, sizeof(store));
+    s->last = version_last();
+    s->slot = version_slot();
+}
+
+static void clock_set(unsigned node)
+{
+    clock_freeze(
+        (uint64_t)((int64_t)(WALL_MS + sim_now) + sim_plan.skew[node]));
+}
+
+struct sim_node *sim_select(unsigned node)
+{
+    if (node != selected) {
+        keep();
+        memcpy((void *)&store, (const void *)&statics[node].store,
+               sizeof(store));
+        version_init(VERSION_HYBRID, statics[node].slot);
+        version_observe(statics[node].last);
+        sim_memory_select(node);
+        selected = node;
+    }
+    clock_set(node);
+    return &sim_nodes[node];
+}
+
+/* ---- the observer: the log's, watched -------------------------------------
+ */
+
+static uint64_t on_change(void *ctx, const struct store_change *change)
+{
+    struct sim_node *n = ctx;
+    const struct store_observer *o = rep_log_observer(n->log);
+    uint64_t known = sim_oracle_known(n->id, change);
+    uint64_t version = o->change(o->ctx, change);
+
+    sim_oracle_change(n->id, change, version, known);
+    return version;
+}
+
+static void on_removed(void *ctx, const char *key, size_t nkey,
+                       uint64_t version)
+{
+    struct sim_node *n = ctx;
+    const struct store_observer *o = rep_log_observer(n->log);
+
+    sim_oracle_removed(n->id, key, nkey, version);
+    o->removed(o->ctx, key, nkey, version);
+}
+
+static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
+{
+    struct sim_node *n = ctx;
+    const struct store_observer *o = rep_log_observer(n->log);
+
+    return o->floor(o->ctx, key, nkey);
+}
+
+static bool on_raise_floor(void *ctx, const char *key, size_t nkey,
+                           uint64_t version)
+{
+    struct sim_node *n = ctx;
+    const struct store_observer *o = rep_log_observer(n->log);
+
+    return o->raise_floor(o->ctx, key, nkey, version);
+}
+
+/* ---- links ------------------------------------------------------------------
+ */
+
+static void settle_link(struct sim_node *n, unsigned i)
+{
+    struct rep_link_figures f;
+
+    if (n->links[i] == NULL || !rep_link_is_closed(n->links[i])) {
+        return;
+    }
+    rep_link_figures(n->links[i], &f);
+    if (f.reader >= 0) {
+        n->unlinked_since = version_last();
+    }
+    n->items_sent += f.items_sent;
+    if (f.error != NULL) {
+        sim_trace("%u: link ends: %s", n->id, f.error);
+    }
+    sim_net_close(n->conn[i], n->end[i]);
+    rep_link_free(n->links[i]);
+    n->links[i] = NULL;
+}
+
+void sim_node_settle(unsigned node)
+{
+    struct sim_node *n = sim_select(node);
+
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        settle_link(n, i);
+    }
+}
+
+struct rep_link *sim_node_link(unsigned node, unsigned conn, unsigned end)
+{
+    struct sim_node *n = &sim_nodes[node];
+
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        if (n->links[i] != NULL && n->conn[i] == conn && n->end[i] == end) {
+            return n->links[i];
+        }
+    }
+    return NULL;
+}
+
+static uint32_t add_link(struct sim_node *n, unsigned conn, unsigned end)
+{
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        if (n->links[i] == NULL) {
+            n->links[i] =
+                rep_link_new(&n->env, ++n->last_id, end == 0, (int)conn);
+            n->conn[i] = (uint8_t)conn;
+            n->end[i] = (uint8_t)end;
+            return n->links[i] != NULL ? n->last_id : 0;
+        }
+    }
+    return 0;
+}
+
+/* ---- what rep/core decides
+ * ---------------------------------------------------- */
+
+static unsigned find_link(const struct sim_node *n, uint32_t id)
+{
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        if (n->links[i] != NULL && rep_link_id(n->links[i]) == id) {
+            return i;
+        }
+    }
+    return SIM_LINKS;
+}
+
+static void post(void *ctx, const struct rep_event *event);
+
+static void do_hello(struct sim_node *n, unsigned i)
+{
+    struct wire_hello hello = {
+        .dialect = WIRE_DIALECT,
+        .run = n->run,
+        .slot = version_slot(),
+        .item_size_max = store.config.item_size_max,
+        .clock_ms = clock_ms(),
+    };
+    char line[WIRE_HELLO_MAX];
+    struct iovec iov = {line, 0};
+
+    if (rep_link_is_closed(n->links[i])) {
+        return;
+    }
+    wire_slot_use(&hello, hello.slot);
+    iov.iov_len = (size_t)(wire_format_hello(line, &hello) - line);
+    if (sim_net_write(n->conn[i], n->end[i], &iov, 1) != iov.iov_len) {
+        rep_link_fail(n->links[i], "the hello cannot be sent");
+    }
+}
+
+static void do_link(struct sim_node *n, unsigned i, bool legacy)
+{
+    struct rep_event ev = {.kind = REP_EV_CLOSED,
+                           .conn = rep_link_id(n->links[i])};
+
+    sim_trace("%u: link %u with %u%s", n->id, ev.conn,
+              sim_net_peer(n->conn[i], n->end[i]), legacy ? " legacy" : "");
+    if (!rep_link_begin(n->links[i], legacy, n->unlinked_since)) {
+        rep_link_close(n->links[i]);
+        post(n, &ev);
+    }
+}
+
+static void perform_on_link(struct sim_node *n, const struct rep_action *a)
+{
+    unsigned i = find_link(n, a->conn);
+
+    if (i == SIM_LINKS) {
+        return;
+    }
+    if (a->kind == REP_DO_CLOSE) {
+        sim_trace("%u: close link %u", n->id, a->conn);
+        rep_link_close(n->links[i]);
+    } else if (a->kind == REP_DO_HELLO) {
+        do_hello(n, i);
+    } else if (a->kind == REP_DO_LINK) {
+        do_link(n, i, a->legacy);
+    } else if (a->kind == REP_DO_SCAN) {
+        sim_trace("%u: link %u scans from %llx", n->id, a->conn,
+                  (unsigned long long)a->version);
+        rep_link_scan(n->links[i], a->version);
+    } else if (a->kind == REP_DO_ANNOUNCE) {
+        rep_link_announce(n->links[i]);
+    } else if (a->kind == REP_DO_BEAT) {
+        rep_link_beat(n->links[i]);
+    } else if (a->kind == REP_DO_DRAIN) {
+        rep_link_drain(n->links[i]);
+    }
+}
+
+static void perform(struct sim_node *n, const struct rep_action *a)
+{
+    switch (a->kind) {
+    case REP_DO_LISTENING:
+    case REP_DO_PRINT:
+    case REP_DO_END:
+        return;
+    case REP_DO_DIAL:
+        n->dial_at[a->peer] = sim_now + 1 + sim_below(20);
+        return;
+    case REP_DO_UNDIAL:
+        n->dial_at[a->peer] = NEVER;
+        return;
+    case REP_DO_SLOT:
+        version_set_slot(a->slot);
+        return;
+    case REP_DO_SERVE:
+        sim_trace("%u: serves", n->id);
+        n->serving = true;
+        return;
+    case REP_DO_TIMER:
+        n->timer = a->at;
+        return;
+    case REP_DO_CLOSE:
+    case REP_DO_HELLO:
+    case REP_DO_LINK:
+    case REP_DO_SCAN:
+    case REP_DO_ANNOUNCE:
+    case REP_DO_BEAT:
+    case REP_DO_DRAIN:
+        perform_on_link(n, a);
+        return;
+    }
+}
+
+static void post(void *ctx, const struct rep_event *event)
+{
+    struct sim_node *n = ctx;
+
+    if (event->kind == REP_EV_HELLO) {
+        unsigned i = find_link(n, event->conn);
+
+        sim_oracle_skew(n->id, sim_net_peer(n->conn[i], n->end[i]),
+                        event->skew);
+    }
+    assert(n->nevents < 256);
+    n->events[(n->events_at + n->nevents++) % 256] = *event;
+    if (n->stepping) {
+        return;
+    }
+    n->stepping = true;
+    while (n->nevents > 0) {
+        struct rep_event ev = n->events[n->events_at];
+        const struct rep_action *actions;
+        size_t count = 0;
+
+        n->events_at = (n->events_at + 1) % 256;
+        n->nevents--;
+        actions = rep_core_step(n->core, &ev, sim_now, &count);
+        for (size_t i = 0; i < count; i++) {
+            perform(n, &actions[i]);
+        }
+    }
+    n->stepping = false;
+}
+
+/* ---- connections
+ * ---------------------------------------------------------------- */
+
+static bool dials(unsigned node, unsigned other)
+{
+    return (sim_plan.dials[node] >> other & 1) != 0;
+}
+
+static unsigned peer_of(const struct sim_node *n, unsigned other)
+{
+    for (unsigned p = 0; p < n->npeers; p++) {
+        if (n->peers[p] == other) {
+            return p;
+        }
+    }
+    return 0;
+}
+
+bool sim_node_accept(unsigned node, unsigned conn, unsigned from)
+{
+    struct sim_node *n = sim_select(node);
+    struct rep_event ev = {
+        .kind = REP_EV_ACCEPTED,
+        .conn = add_link(n, conn, 1),
+        .peer = peer_of(n, from),
+        .addr = from + 1,
+        .configured = dials(node, from),
+        .trusted = sim_has(SIM_TRUSTED) && dials(node, from),
+    };
+
+    if (ev.conn == 0) {
+        return false;
+    }
+    post(n, &ev);
+    sim_node_settle(node);
+    return true;
+}
+
+static void dial(struct sim_node *n, unsigned peer)
+{
+    unsigned to = n->peers[peer];
+    struct rep_event ev = {
+        .kind = REP_EV_DIAL_FAILED, .peer = peer, .addr = to + 1};
+    enum sim_path path = sim_net_path_of(n->id, to);
+    int conn = -1;
+
+    if (path == SIM_PATH_HOLE) {
+        ev.cause = REP_SILENT;
+    } else if (path == SIM_PATH_UP && sim_nodes[to].up) {
+        conn = sim_net_connect(n->id, to);
+    }
+    if (conn >= 0) {
+        ev.conn = add_link(n, (unsigned)conn, 0);
+        if (ev.conn == 0) {
+            sim_net_close((unsigned)conn, 0);
+        } else {
+            ev.kind = REP_EV_CONNECTED;
+        }
+    }
+    post(n, &ev);
+}
+
+void sim_node_time(unsigned node)
+{
+    struct sim_node *n = sim_select(node);
+    struct rep_event tick = {.kind = REP_EV_TICK};
+
+    if (!n->up) {
+        return;
+    }
+    if (clock_seconds() != n->second) {
+        n->second = clock_seconds();
+        store_tick();
+    }
+    if (sim_now >= n->timer) {
+        n->timer = NEVER;
+        post(n, &tick);
+    }
+    for (unsigned p = 0; p < n->npeers; p++) {
+        if (sim_now >= n->dial_at[p]) {
+            n->dial_at[p] = NEVER;
+            dial(n, p);
+        }
+    }
+    sim_node_settle(node);
+}
+
+uint64_t sim_node_next(const struct sim_node *n)
+{
+    uint64_t at = n->timer;
+
+    for (unsigned p = 0; p < n->npeers; p++) {
+        at = n->dial_at[p] < at ? n->dial_at[p] : at;
+    }
+    return n->up ? at : NEVER;
+}
+
+/* ---- the loop
+ * --------------------------------------------------------------------- */
+
+/* True: there is more to do at once. */
+static bool turn_link(struct sim_node *n, unsigned i)
+{
+    struct rep_link *link = n->links[i];
+    bool more = false;
+
+    rep_link_work(link);
+    for (int k = 0; k < SENDS && !rep_link_is_closed(link); k++) {
+        struct iovec iov[PIECES];
+        unsigned pieces = rep_link_out(link, iov, PIECES, sim_now * 1000000);
+        size_t total = 0, sent;
+
+        for (unsigned p = 0; p < pieces; p++) {
+            total += iov[p].iov_len;
+        }
+        sent =
+            pieces > 0 ? sim_net_write(n->conn[i], n->end[i], iov, pieces) : 0;
+        rep_link_sent(link, sent);
+        if (sent < total) {
+            break; /* blocked */
+        }
+        more = !rep_link_all_written(link) || more;
+    }
+    return more;
+}
+
+bool sim_node_turn(unsigned node)
+{
+    struct sim_node *n = sim_select(node);
+    bool busy = n->up && rep_sweep_step(&n->sweep);
+
+    for (unsigned i = 0; i < SIM_LINKS && n->up; i++) {
+        struct rep_link_figures f;
+
+        if (n->links[i] == NULL) {
+            continue;
+        }
+        rep_link_figures(n->links[i], &f);
+        if (f.linked) {
+            busy = turn_link(n, i) || busy;
+            rep_link_figures(n->links[i], &f);
+        }
+        if (f.linked) {
+            rep_low_move(&n->low, n->log, &f);
+        }
+    }
+    sim_node_settle(node);
+    return busy;
+}
+
+uint64_t sim_node_items_sent(unsigned node)
+{
+    const struct sim_node *n = &sim_nodes[node];
+    uint64_t sent = n->items_sent;
+
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        struct rep_link_figures f;
+
+        if (n->links[i] != NULL) {
+            rep_link_figures(n->links[i], &f);
+            sent += f.items_sent;
+        }
+    }
+    return sent;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------
+ */
+
+static void release(struct sim_node *n)
+{
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        rep_link_free(n->links[i]);
+        n->links[i] = NULL;
+    }
+    rep_core_free(n->core);
+    rep_log_free(n->log);
+    rep_floor_free(n->floors);
+    n->core = NULL;
+    n->log = NULL;
+    n->floors = NULL;
+}
+
+void sim_node_reset(void)
+{
+    for (unsigned i = 0; i < SIM_NODES; i++) {
+        (void)sim_select(i);
+        release(&sim_nodes[i]);
+    }
+    for (unsigned i = 0; i < SIM_NODES; i++) {
+        memset(&sim_nodes[i], 0, sizeof(sim_nodes[i]));
+        sim_nodes[i].id = i;
+    }
+    sim_memory_reset();
+    sim_memory_select(selected);
+}
+
+static void new_store(struct sim_node *n)
+{
+    struct store_config config = store_config_default();
+
+    config.item_size_max = 256 * KIB;
+    sim_memory_lose(n->id);
+    if (!store_init(&config)) {
+        abort();
+    }
+    n->observer = (struct store_observer){.ctx = n,
+                                          .change = on_change,
+                                          .removed = on_removed,
+                                          .floor = on_floor,
+                                          .raise_floor = on_raise_floor};
+    store_observe(&n->observer);
+    version_init(VERSION_HYBRID, (uint8_t)sim_below(4));
+}
+
+void sim_node_start(unsigned node)
+{
+    struct sim_node *n = sim_select(node);
+    struct rep_core_config config = {.timeout = 5000};
+    struct rep_event start = {.kind = REP_EV_START};
+
+    sim_trace("%u: starts", node);
+    memset(n, 0, sizeof(*n));
+    n->id = node;
+    n->up = true;
+    do {
+        n->run = sim_random();
+    } while (n->run == 0);
+    n->timer = NEVER;
+    n->floors = rep_floor_new(sim_has(SIM_FEW_FLOORS) ? 4096 : 64 * KIB);
+    n->log =
+        rep_log_new(sim_has(SIM_OVERRUN) ? LOG_BYTES : 64 * KIB, n->floors);
+    new_store(n);
+    rep_log_set_relay(n->log, sim_plan.nodes > 2);
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        if (dials(node, i)) {
+            n->dial_at[n->npeers] = NEVER;
+            n->peers[n->npeers++] = i;
+        }
+    }
+    n->env = (struct rep_link_env){.floors = n->floors,
+                                   .sweep = &n->sweep,
+                                   .log = n->log,
+                                   .event = post,
+                                   .ctx = n};
+    rep_sweep_init(&n->sweep, n->floors);
+    config.run = n->run;
+    config.seed = sim_random();
+    config.peers = n->npeers;
+    config.slot = version_slot();
+    n->core = rep_core_new(&config);
+    n->second = clock_seconds();
+    sim_oracle_lost(node);
+    post(n, &start);
+}
+
+void sim_node_crash(unsigned node)
+{
+    struct sim_node *n = sim_select(node);
+
+    n->up = n->serving = false;
+    sim_net_died(node, sim_chance(30));
+    release(n);
+    sim_memory_lose(node);
+    sim_oracle_lost(node);
+}

@@ -1,0 +1,364 @@
+/* A schedule: what a seed makes of clients, network, crashes and time. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sim.h"
+
+#define HEAL_MS   25000 /* everything heals within */
+#define QUIET_MS  4000  /* then nothing is sent for so long */
+#define STEPS_MAX 20000
+
+struct sim_plan sim_plan;
+
+/* What the present dialect cannot keep: when a schedule has all of `with`,
+ * `without` is taken out of it. */
+static const struct limit {
+    unsigned with, without;
+    const char *why;
+} limits[] = {
+    {SIM_FEW_FLOORS, SIM_FEW_FLOORS, "no offers, want, gone yet (rules 6)"},
+    {SIM_TRUSTED, SIM_TRUSTED, "the legacy dialect draws new versions"},
+    {SIM_MESH | SIM_EVICT, SIM_EVICT,
+     "no hops yet (10.1): what one evicts comes back by the third, for ever"},
+    {SIM_MESH | SIM_TOUCH, SIM_TOUCH,
+     "no hops yet: a later expiry that was taken is not told to the third"},
+    {SIM_MESH | SIM_EXPIRE | SIM_SKEW, SIM_EXPIRE,
+     "no hops yet: what has expired on one comes back by the third"},
+};
+
+void sim_plan_make(uint64_t seed, unsigned allowed)
+{
+    struct sim_plan *p = &sim_plan;
+
+    *p = (struct sim_plan){.seed = seed};
+    /* A schedule of few features says more when it fails. */
+    p->features = (unsigned)sim_random() & (unsigned)sim_random();
+    if (sim_chance(50)) {
+        p->features |= (unsigned)sim_random();
+    }
+    p->features &= SIM_ALL & allowed;
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if ((p->features & limits[i].with) == limits[i].with) {
+            p->features &= ~limits[i].without;
+        }
+    }
+    p->nodes = sim_has(SIM_MESH) ? 3 : 2;
+    p->keys = 1 + sim_below(SIM_KEYS);
+    p->steps = 20 + sim_below(sim_chance(20) ? 600 : 200);
+    for (unsigned a = 0; a < p->nodes; a++) {
+        if (sim_has(SIM_SKEW)) {
+            p->skew[a] = (int64_t)sim_below(60000);
+        }
+        for (unsigned b = 0; b < a; b++) {
+            unsigned who = p->nodes > 2 ? 3 : 1 + sim_below(3);
+
+            p->dials[a] |= (who & 1) << b;
+            p->dials[b] |= (who >> 1) << a;
+        }
+    }
+}
+
+/* ---- clients ----------------------------------------------------------------
+ */
+
+static uint32_t draw_expiry(void)
+{
+    if (!sim_has(SIM_EXPIRE) || sim_chance(50)) {
+        return sim_chance(80) ? 0 : store_exptime(100 + sim_below(100));
+    }
+    return store_exptime(1 + sim_below(8));
+}
+
+static size_t draw_size(void)
+{
+    if (sim_has(SIM_BIG) && sim_chance(5)) {
+        return sim_chance(20) ? 66000 + sim_below(20000) : 9000;
+    }
+    if (sim_has(SIM_BIG) && sim_chance(10)) {
+        return 20000;
+    }
+    return sim_chance(80) ? 8 + sim_below(20) : 8 + sim_below(600);
+}
+
+static void write_value(const struct store_key *key, enum store_mode mode)
+{
+    static char value[128 * KIB];
+    static uint64_t serial;
+    struct store_attrs attrs = {sim_chance(70) ? 0 : sim_below(4),
+                                draw_expiry()};
+    size_t n = draw_size();
+    uint64_t cas = 0;
+
+    serial = sim_random();
+    memset(value, 'x', n);
+    (void)snprintf(value, sizeof(value), "%07x",
+                   (unsigned)(serial & 0xfffffff));
+    value[7] = '.';
+    (void)!store_set(key, &attrs, mode, value, n, &cas);
+}
+
+static void write_number(const struct store_key *key)
+{
+    struct store_attrs attrs = {0, draw_expiry()};
+    uint64_t result = 0;
+    char digits[8];
+
+    if (store_arith(key, true, sim_below(1000), &result, NULL, NULL) ==
+        STORE_OK) {
+        return;
+    }
+    (void)snprintf(digits, sizeof(digits), "%u", sim_below(1000));
+    (void)!store_set(key, &attrs, STORE_SET, digits, strlen(digits), NULL);
+}
+
+static void touch(const struct store_key *key)
+{
+    struct item *it = store_touch_hold(key, draw_expiry(), NULL);
+
+    if (it != NULL) {
+        store_release(it);
+    }
+}
+
+static void look(const struct store_key *key)
+{
+    struct item *it = store_hold(key, NULL);
+
+    if (it != NULL) {
+        store_release(it);
+    }
+}
+
+static void flush(void)
+{
+    if (sim_has(SIM_FLUSH_LATER) && sim_chance(50)) {
+        store_flush(clock_seconds() + 1 + sim_below(6));
+    } else if (sim_has(SIM_FLUSH)) {
+        store_flush(0);
+    }
+}
+
+static void operate(void)
+{
+    unsigned node = sim_below(sim_plan.nodes);
+    unsigned k = sim_below(sim_plan.keys);
+    struct sim_node *n = sim_select(node);
+    struct store_key key = store_key(sim_key_name(k), sim_key_length(k));
+    unsigned what = sim_below(100);
+
+    if (!n->up || !n->serving) {
+        return;
+    }
+    if (sim_has(SIM_TOUCH) && sim_chance(30)) {
+        touch(&key);
+    } else if (what < 45) {
+        write_value(&key, STORE_SET);
+    } else if (what < 50) {
+        write_value(&key, sim_chance(50) ? STORE_ADD : STORE_REPLACE);
+    } else if (what < 55) {
+        write_value(&key, sim_chance(50) ? STORE_APPEND : STORE_PREPEND);
+    } else if (what < 62) {
+        write_number(&key);
+    } else if (what < 80) {
+        (void)!store_delete(&key, 0, NULL);
+    } else if (what < 84) {
+        flush();
+    } else {
+        look(&key);
+    }
+    sim_oracle_wrote(node, k);
+}
+
+/* ---- faults
+ * -------------------------------------------------------------------- */
+
+static void fault(void)
+{
+    unsigned a = sim_below(sim_plan.nodes);
+    unsigned b = (a + 1 + sim_below(sim_plan.nodes - 1)) % sim_plan.nodes;
+
+    switch (sim_below(6)) {
+    case 0:
+        sim_trace("cut %u-%u", a, b);
+        sim_net_cut(a, b);
+        return;
+    case 1:
+        sim_trace("hole %u-%u", a, b);
+        sim_net_path(a, b, SIM_PATH_HOLE);
+        return;
+    case 2:
+        sim_trace("refuse %u-%u", a, b);
+        sim_net_cut(a, b);
+        sim_net_path(a, b, SIM_PATH_REFUSES);
+        return;
+    case 3:
+        if (sim_has(SIM_CRASH) && sim_nodes[a].up) {
+            sim_trace("crash %u", a);
+            sim_node_crash(a);
+        }
+        return;
+    case 4:
+        if (!sim_nodes[a].up) {
+            sim_node_start(a);
+        }
+        return;
+    default:
+        sim_trace("heal %u-%u", a, b);
+        sim_net_path(a, b, SIM_PATH_UP);
+        return;
+    }
+}
+
+/* ---- time
+ * ------------------------------------------------------------------------ */
+
+static void pass(uint64_t ms)
+{
+    sim_now += ms;
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        sim_node_time(i);
+    }
+}
+
+static uint64_t draw_time(void)
+{
+    unsigned how = sim_below(100);
+
+    if (how < 60) {
+        return sim_below(2);
+    }
+    if (how < 94) {
+        return sim_below(20);
+    }
+    return sim_below(how < 99 ? 500 : 7000);
+}
+
+static void step(void)
+{
+    unsigned what = sim_below(100);
+
+    pass(draw_time());
+    if (what < 35) {
+        /* In one moment more than the log holds. */
+        unsigned n = sim_has(SIM_OVERRUN) && sim_chance(8) ? 30 : 1;
+
+        for (unsigned i = 0; i < n; i++) {
+            operate();
+        }
+    } else if (what < 62) {
+        (void)sim_node_turn(sim_below(sim_plan.nodes));
+    } else if (what < 96) {
+        (void)sim_net_deliver(sim_chance(60));
+    } else {
+        fault();
+    }
+}
+
+/* Everybody does what it can; true: there was something. */
+static bool work(void)
+{
+    bool busy = false;
+
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        busy = sim_node_turn(i) || busy;
+    }
+    while (sim_net_deliver(true)) {
+        busy = true;
+    }
+    return busy;
+}
+
+/* How long nobody has anything to do. */
+static uint64_t idle(void)
+{
+    uint64_t next = sim_now + 500;
+
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        uint64_t at = sim_node_next(&sim_nodes[i]);
+
+        next = at < next ? at : next;
+    }
+    return next > sim_now ? next - sim_now : 1;
+}
+
+/* Time passes only when nobody can do any more, until `end`. */
+static void run_until(uint64_t end)
+{
+    unsigned steps = 0;
+
+    while (sim_now < end) {
+        pass(work() ? 0 : idle());
+        if (++steps > STEPS_MAX) {
+            sim_fail("no end of work at one moment");
+            return;
+        }
+    }
+}
+
+/* ---- the whole
+ * --------------------------------------------------------------------- */
+
+static void begin(void)
+{
+    sim_now = 1000;
+    sim_net_reset();
+    sim_node_reset();
+    sim_oracle_reset();
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        unsigned few = 1 + sim_below(sim_plan.keys);
+
+        sim_memory_limit(i, 1, sim_has(SIM_EVICT) ? few : 60);
+        sim_memory_limit(i, 2, sim_has(SIM_EVICT) ? few : 60);
+        sim_memory_limit(i, 3, sim_has(SIM_EVICT) ? 16 : 120);
+    }
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        sim_node_start(i);
+    }
+}
+
+static void heal(void)
+{
+    sim_trace("-- heals");
+    for (unsigned a = 0; a < sim_plan.nodes; a++) {
+        for (unsigned b = 0; b < a; b++) {
+            sim_net_path(a, b, SIM_PATH_UP);
+        }
+        if (!sim_nodes[a].up) {
+            sim_node_start(a);
+        }
+    }
+    run_until(sim_now + HEAL_MS);
+}
+
+static void check_quiet(void)
+{
+    uint64_t before[SIM_NODES] = {0};
+
+    for (unsigned i = 0; i < SIM_NODES; i++) {
+        before[i] = sim_node_items_sent(i);
+    }
+    run_until(sim_now + QUIET_MS);
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        if (sim_node_items_sent(i) != before[i]) {
+            sim_fail("node %u goes on sending", i);
+        }
+        if (rep_core_status(sim_nodes[i].core) != REP_LINKED) {
+            sim_fail("node %u is not linked", i);
+        }
+    }
+}
+
+void sim_schedule(void)
+{
+    begin();
+    run_until(sim_now + (sim_chance(70) ? 200 : 0));
+    for (unsigned i = 0; i < sim_plan.steps && !sim_failed(); i++) {
+        step();
+    }
+    heal();
+    check_quiet();
+    sim_trace("-- checks");
+    sim_oracle_check();
+}
