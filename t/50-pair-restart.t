@@ -24,6 +24,7 @@ for my $dials ('ab', 'b') {
     ok((wait_for { $two->stats->{curr_items} == $items } 20),
         'and on the other');
     $two->client->set('ours', 'before');
+    ok((wait_for { ($c->get('ours') // '') eq 'before' } 5), 'both ways');
 
     for my $round (1 .. 3) {
         $two->kill_hard;
