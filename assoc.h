@@ -140,7 +140,9 @@ void assoc_prefetch_item(uint64_t hv);
 
 /* Visits the items of one bucket from `*fragment` on, in fragment order, and
  * moves it to the next bucket's first, or to 2^24 at the end. A visit that
- * returns false leaves *fragment at that item. Returns how many it visited. */
+ * returns false leaves *fragment at that item; others of the same fragment
+ * (one pair in 16 million of a stripe) may then be visited again. Returns how
+ * many it visited. */
 unsigned assoc_visit_bucket(const struct assoc_stripe *s, uint32_t *fragment,
                             bool (*visit)(void *ctx, struct item *it),
                             void *ctx, bool *stopped);

@@ -300,8 +300,8 @@ bool store_flush_pending(uint64_t *version, uint32_t *at);
 /* ---- walking ------------------------------------------------------- */
 
 /* A walk over all items by hash that runs beside everything else. What stays
- * throughout is seen exactly once, growth of the index included. Zeroed to
- * begin. */
+ * throughout is seen exactly once, growth of the index included (a stop between
+ * two keys of equal hash bits may show one twice). Zeroed to begin. */
 struct store_cursor {
     uint32_t stripe;
     uint32_t fragment;
