@@ -14,13 +14,16 @@ static void raise_barrier(uint64_t version)
 }
 
 /* The register of flushes: the newest flush_all, and the second it is for (0:
- * it was made at once). False: it holds a newer one, or this. */
+ * it was made at once). Two nodes that were never linked may have drawn one
+ * version: then the later second, on both. False: it holds a newer one, or
+ * this. */
 static bool set_register(uint64_t version, uint32_t at)
 {
     bool newer;
 
     lock_take(&store.flush_lock, LOCK_QUEUE);
-    newer = version > store.flush_version;
+    newer = version > store.flush_version ||
+            (version == store.flush_version && at > store.flush_at);
     if (newer) {
         store.flush_version = version;
         store.flush_at = at;
