@@ -272,7 +272,7 @@ static void report(const struct result *m, const struct result *s)
                  "absent %.1f %%\n",
                  (unsigned long long)m->totals.curr_items,
                  (unsigned long long)s->totals.curr_items,
-                 (double)(m->hints.noted + m->hints.dropped) / seconds,
+                 (double)(m->hints.sent + m->hints.dropped) / seconds,
                  (double)m->hints.sent / seconds,
                  (double)m->hints.bytes / seconds,
                  100 * (double)s->hints.absent / ((double)m->hints.sent + 1));

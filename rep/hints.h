@@ -51,7 +51,8 @@ void rep_hints_watch(struct rep_hints *h, bool on);
 /* Fills `buf`, of `room` bytes, with the payload of one message, and returns
  * its length; 0: nothing to send, or no budget, at `now`. Call until 0; the
  * same payload goes to every peer. What is not fetched by the next round, for
- * want of budget or because other messages went first, is left out. */
+ * want of budget or because other messages went first, is left out. Without
+ * changes nothing is evicted: calling it when changes are sent is enough. */
 size_t rep_hints_drain(struct rep_hints *h, struct mono now, uint8_t *buf,
                        size_t room) MUST_CHECK;
 

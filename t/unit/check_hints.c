@@ -208,7 +208,7 @@ END_TEST
 /* What is read faster than the budget allows is dropped, and counted. */
 START_TEST(the_budget_holds)
 {
-    uint64_t bytes = 0, first;
+    uint64_t bytes = 0;
     char name[32];
     size_t n;
 
@@ -230,9 +230,7 @@ START_TEST(the_budget_holds)
     ck_assert_uint_le(bytes, 10000 * 10 + 2500);
     ck_assert_uint_ge(bytes, 10000 * 9);
     ck_assert_uint_eq(figures().bytes, bytes);
-    first = figures().dropped;
-    ck_assert_uint_gt(first, 5000);
-    n = drain(100);
+    ck_assert_uint_gt(figures().dropped, 5000);
     ck_assert_uint_ge(figures().noted + figures().dropped, 20000);
     ck_assert_uint_le(figures().sent + figures().dropped, 20000);
 }
