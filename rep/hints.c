@@ -100,17 +100,19 @@ static void rose(void *ctx, const struct item *it, unsigned level)
 struct rep_hints *rep_hints_new(size_t rate)
 {
     struct rep_hints *h = aligned_alloc(64, sizeof(*h));
-    bool ok = h != NULL;
+    bool ok = true;
 
-    if (!ok) {
+    if (h == NULL) {
         return NULL;
     }
     memset(h, 0, sizeof(*h));
     h->rate = rate;
     for (int i = 0; i < LEVELS; i++) {
-        h->round[i].key = malloc(KEYS_MAX * sizeof(*h->round[i].key));
-        h->round[i].bytes = malloc((size_t)RING_BYTES * RINGS);
-        ok = ok && h->round[i].key != NULL && h->round[i].bytes != NULL;
+        struct round *r = &h->round[i];
+
+        r->key = malloc(KEYS_MAX * sizeof(*r->key));
+        r->bytes = malloc((size_t)RING_BYTES * RINGS);
+        ok = ok && r->key != NULL && r->bytes != NULL;
     }
     if (!ok) {
         rep_hints_free(h);
