@@ -76,6 +76,17 @@ static bool follow_reading(struct replink *self)
                    : event_del(self->readable)) == 0;
 }
 
+/* The last words, if they can be said at once. */
+static void part(struct replink *self)
+{
+    struct iovec iov;
+
+    if (rep_link_out(self->link, &iov, 1, clock_mono().ns) == 1) {
+        (void)!send(self->fd, iov.iov_base, iov.iov_len,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+}
+
 /* After any call to the link: does with the socket what became of it. */
 static void settle(struct replink *self)
 {
@@ -83,6 +94,7 @@ static void settle(struct replink *self)
         rep_link_fail(self->link, "out of memory");
     }
     if (rep_link_is_closed(self->link) && self->fd >= 0) {
+        part(self);
         (void)event_del(self->readable);
         (void)event_del(self->writable);
         self->reading = false;
@@ -91,9 +103,10 @@ static void settle(struct replink *self)
     }
 }
 
-static bool set_up(struct replink *self, uint32_t id, bool dialled)
+static bool set_up(struct replink *self, uint32_t id, bool dialled,
+                   uint64_t addr)
 {
-    self->link = rep_link_new(&self->env->link, id, dialled, self->fd);
+    self->link = rep_link_new(&self->env->link, id, dialled, self->fd, addr);
     self->readable = event_new(self->env->base, self->fd, EV_READ | EV_PERSIST,
                                on_readable, self);
     self->writable =
@@ -103,7 +116,7 @@ static bool set_up(struct replink *self, uint32_t id, bool dialled)
 }
 
 struct replink *replink_new(const struct replink_env *env, int fd, uint32_t id,
-                            bool dialled, const char *name)
+                            bool dialled, uint64_t addr, const char *name)
 {
     struct replink *self = calloc(1, sizeof(*self));
 
@@ -116,7 +129,7 @@ struct replink *replink_new(const struct replink_env *env, int fd, uint32_t id,
     self->fd = fd;
     (void)snprintf(self->name, sizeof(self->name), "%s", name);
     set_options(fd, env->timeout_ms);
-    if (!set_up(self, id, dialled)) {
+    if (!set_up(self, id, dialled, addr)) {
         replink_free(self);
         return NULL;
     }
@@ -191,47 +204,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     settle(self);
 }
 
-/* ---- actions ---------------------------------------------------------- */
-
-void replink_hello(struct replink *self, const struct wire_hello *hello)
-{
-    char line[WIRE_HELLO_MAX];
-    size_t n = (size_t)(wire_format_hello(line, hello) - line);
-
-    /* The first bytes of a connection: they fit, or it is broken. */
-    if (!rep_link_is_closed(self->link) &&
-        send(self->fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n) {
-        rep_link_fail(self->link, "the hello cannot be sent");
-        settle(self);
-    }
-}
-
-bool replink_begin(struct replink *self, bool legacy, uint64_t unlinked_since)
-{
-    return rep_link_begin(self->link, legacy, unlinked_since) &&
-           follow_reading(self);
-}
-
-void replink_scan(struct replink *self, uint64_t version)
-{
-    rep_link_scan(self->link, version);
-}
-
-void replink_announce(struct replink *self)
-{
-    rep_link_announce(self->link);
-}
-
-void replink_beat(struct replink *self)
-{
-    rep_link_beat(self->link);
-}
-
-void replink_drain(struct replink *self)
-{
-    rep_link_drain(self->link);
-}
-
 /* ---- out -------------------------------------------------------------- */
 
 /* Sends once; true when there is no more, now or at all. */
@@ -275,7 +247,8 @@ static enum replink_work pump(struct replink *self)
 {
     bool done = false;
 
-    for (int i = 0; i < SENDS && !self->blocked && !done; i++) {
+    for (int i = 0; i < SENDS && !self->blocked && !done && self->fd >= 0;
+         i++) {
         done = send_once(self);
     }
     if (rep_link_is_closed(self->link)) {
@@ -286,6 +259,61 @@ static enum replink_work pump(struct replink *self)
     }
     return done ? REPLINK_IDLE : REPLINK_BUSY;
 }
+
+/* ---- actions ---------------------------------------------------------- */
+
+void replink_hello(struct replink *self)
+{
+    rep_link_hello(self->link);
+    (void)pump(self);
+    settle(self);
+}
+
+void replink_refuse(struct replink *self, enum wire_refusal refusal)
+{
+    rep_link_refuse(self->link, refusal);
+    (void)pump(self);
+    rep_link_close(self->link); /* sent or not */
+    settle(self);
+}
+
+bool replink_begin(struct replink *self, bool legacy, uint64_t unlinked_since)
+{
+    return rep_link_begin(self->link, legacy, unlinked_since) &&
+           follow_reading(self);
+}
+
+void replink_catch_up(struct replink *self)
+{
+    rep_link_catch_up(self->link);
+}
+
+void replink_scan(struct replink *self, uint64_t version)
+{
+    rep_link_scan(self->link, version);
+}
+
+void replink_announce(struct replink *self)
+{
+    rep_link_announce(self->link);
+}
+
+void replink_beat(struct replink *self)
+{
+    rep_link_beat(self->link);
+}
+
+void replink_hints(struct replink *self, const uint8_t *payload, size_t n)
+{
+    rep_link_hints(self->link, payload, n);
+}
+
+void replink_drain(struct replink *self)
+{
+    rep_link_drain(self->link);
+}
+
+/* ---- the loop --------------------------------------------------------- */
 
 /* Bytes that the kernel holds; one that cannot tell holds none. */
 static size_t unsent(const struct replink *self)
@@ -298,13 +326,11 @@ static size_t unsent(const struct replink *self)
 enum replink_work replink_turn(struct replink *self)
 {
     struct rep_link_figures figures;
-    enum replink_work work = REPLINK_IDLE;
+    enum replink_work work;
 
     rep_link_work(self->link);
+    work = pump(self);
     rep_link_figures(self->link, &figures);
-    if (figures.linked) {
-        work = pump(self);
-    }
     if (figures.draining && !rep_link_is_closed(self->link)) {
         rep_link_drained(self->link, unsent(self));
     }

@@ -35,9 +35,9 @@ struct replink_env {
 struct replink;
 
 /* Takes `fd`, a connected socket that does not block, and begins to read.
- * NULL when out of memory: `fd` is closed. */
+ * NULL when out of memory: `fd` is closed. `addr` as in rep/link.h. */
 struct replink *replink_new(const struct replink_env *env, int fd, uint32_t id,
-                            bool dialled, const char *name);
+                            bool dialled, uint64_t addr, const char *name);
 
 /* Takes `link`; not from inside its own events. */
 void replink_free(struct replink *link);
@@ -51,14 +51,17 @@ bool replink_is_closed(const struct replink *link);
 
 /* ---- actions ---------------------------------------------------------- */
 
-void replink_hello(struct replink *link, const struct wire_hello *hello);
+void replink_hello(struct replink *link);
+void replink_refuse(struct replink *link, enum wire_refusal refusal);
 
 /* From here on it carries changes. `unlinked_since`: the last version of the
  * time before. False when out of memory or of readers of the log. */
 bool replink_begin(struct replink *link, bool legacy,
                    uint64_t unlinked_since) MUST_CHECK;
 
+void replink_catch_up(struct replink *link);
 void replink_scan(struct replink *link, uint64_t version);
+void replink_hints(struct replink *link, const uint8_t *payload, size_t n);
 void replink_announce(struct replink *link);
 void replink_beat(struct replink *link);
 void replink_drain(struct replink *link);

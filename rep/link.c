@@ -4,81 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "rep/apply.h"
-#include "rep/scan.h"
-#include "store.h"
+#include "rep/link_internal.h"
 
-#define FIRST_BYTES 1024          /* room for what a stranger may say */
-#define IN_BYTES    (64 * KIB)    /* read at once */
-#define OUT_BYTES   (256 * KIB)   /* sent at once */
-#define LIVE_BYTES  (128 * KIB)   /* of it for the log while a scan runs */
-#define CONTROL     (4 * KIB)     /* kept free for acks and the like */
-#define SHIFT_MS    2000          /* a smaller skew shifts no expiry */
-#define LEGACY_MAX  (1024 * 1024) /* larger values go as deletes */
-
-_Static_assert(IN_BYTES >= REP_APPLY_BUFFER, "a line and its value fit");
-_Static_assert(LIVE_BYTES >= REP_SCAN_ROOM + CONTROL, "progress is sure");
-
-enum phase {
-    PHASE_FIRST,  /* its first line is awaited */
-    PHASE_SAID,   /* it came; rep/core decides */
-    PHASE_LINKED, /* carries changes */
-    PHASE_CLOSED,
-};
-
-struct rep_link {
-    enum phase phase;
-    const struct rep_link_env *env;
-    int fd; /* of the lines of -vv */
-    uint32_t id;
-    bool dialled;
-    uint64_t now; /* ns: when bytes came or were asked for */
-
-    /* in */
-    char *in; /* `first` until linked */
-    size_t in_len, in_room;
-    bool unfed;    /* bytes in `in` that nobody looked at */
-    bool firm;     /* LEGACY: a command came */
-    bool end_came; /* marugoto_end; counts when the sweep is done */
-    struct rep_apply *apply;
-    struct wire_hello hello; /* the peer's */
-
-    /* out */
-    struct rep_peer peer;
-    struct rep_out out;
-    char *buf;   /* of `out` */
-    size_t sent; /* bytes of out.buf already sent */
-    struct rep_log_batch *batch;
-    unsigned at;  /* entries of the batch already written */
-    uint64_t pos; /* of the log: read up to here */
-    bool caught_up;
-    bool touched; /* touches were lost, too */
-    bool scan_wanted, scanning;
-    uint64_t scan_version;
-    struct rep_scan scan;
-    uint64_t scan_items;
-    bool announce_wanted;
-    uint64_t announce_at; /* once the log is sent up to here */
-    bool copy_said;       /* `marugoto start` was printed */
-    bool ping_due, pong_due, ack_due;
-    uint64_t ack;
-    bool answered;     /* the peer has acknowledged one */
-    uint64_t position; /* the last one sent; UINT64_MAX: none yet */
-    bool draining, drain_told;
-    uint64_t drain_at;
-    uint64_t unlinked_since;
-
-    struct {
-        bool on;
-        uint64_t pos, ns;
-    } sample; /* of the lag */
-    struct rep_link_figures figures;
-    char first[FIRST_BYTES];
-};
-
-static void tell(struct rep_link *link, enum rep_event_kind kind)
+void link_tell(struct rep_link *link, enum rep_event_kind kind)
 {
     struct rep_event ev = {.kind = kind, .conn = link->id};
 
@@ -88,7 +17,7 @@ static void tell(struct rep_link *link, enum rep_event_kind kind)
 /* ---- life ------------------------------------------------------------- */
 
 struct rep_link *rep_link_new(const struct rep_link_env *env, uint32_t id,
-                              bool dialled, int fd)
+                              bool dialled, int fd, uint64_t addr)
 {
     struct rep_link *link = calloc(1, sizeof(*link));
 
@@ -98,27 +27,41 @@ struct rep_link *rep_link_new(const struct rep_link_env *env, uint32_t id,
     link->env = env;
     link->fd = fd;
     link->id = id;
+    link->addr = addr;
     link->dialled = dialled;
     link->in = link->first;
-    link->in_room = FIRST_BYTES;
-    link->position = UINT64_MAX;
-    link->peer.reader = -1;
+    link->in_room = LINK_FIRST_BYTES;
+    link->figures.reader = -1;
     return link;
+}
+
+/* Drops what only a link that carries changes has. */
+static void end(struct rep_link *link)
+{
+    if (link->run == NULL) {
+        return;
+    }
+    if (link->figures.legacy) {
+        link_legacy_end(link);
+    } else {
+        link_v3_end(link);
+    }
+    rep_runs_part(link->env->runs, link->run);
+    link->run = NULL;
 }
 
 void rep_link_close(struct rep_link *link)
 {
-    if (link->phase == PHASE_CLOSED) {
+    if (link->phase == LINK_CLOSED) {
         return;
     }
-    rep_link_figures(link, &link->figures);
-    link->phase = PHASE_CLOSED;
-    if (link->peer.reader >= 0) {
-        rep_out_fini(&link->out);
-        rep_apply_free(link->apply);
-        link->apply = NULL;
-        rep_log_close(link->env->log, link->peer.reader);
+    if (!link->failed) {
+        link_v3_part(link, 0);
     }
+    rep_link_figures(link, &link->figures);
+    link->figures.linked = false;
+    link->phase = LINK_CLOSED;
+    end(link);
 }
 
 void rep_link_free(struct rep_link *link)
@@ -127,11 +70,16 @@ void rep_link_free(struct rep_link *link)
         return;
     }
     rep_link_close(link);
+    link_first_free(link);
     if (link->in != link->first) {
         free(link->in);
     }
     free(link->buf);
     free(link->batch);
+    free(link->v3.answers.ring);
+    free(link->v3.missed);
+    free(link->v3.later);
+    free(link->v3.hints);
     free(link);
 }
 
@@ -142,169 +90,41 @@ uint32_t rep_link_id(const struct rep_link *link)
 
 bool rep_link_is_closed(const struct rep_link *link)
 {
-    return link->phase == PHASE_CLOSED;
+    return link->phase == LINK_CLOSED;
 }
 
 void rep_link_fail(struct rep_link *link, const char *why)
 {
-    if (link->phase != PHASE_CLOSED) {
+    if (link->phase != LINK_CLOSED) {
+        link->failed = true;
         link->figures.error = why;
         rep_link_close(link);
-        tell(link, REP_EV_CLOSED);
-    }
-}
-
-/* ---- the first line --------------------------------------------------- */
-
-static void said_hello(struct rep_link *link, const struct wire_msg *msg,
-                       size_t used)
-{
-    struct rep_event ev = {.kind = REP_EV_HELLO, .conn = link->id};
-
-    if (!wire_parse_hello(msg->line, msg->line_len, &link->hello) ||
-        link->hello.dialect < WIRE_OURS) {
-        tell(link, REP_EV_NONSENSE);
-        return;
-    }
-    link->in_len -= used;
-    memmove(link->in, link->in + used, link->in_len);
-    link->figures.skew_ms = (int64_t)(link->hello.clock_ms - clock_ms());
-    link->figures.run = link->hello.run;
-    ev.run = link->hello.run;
-    ev.slot = link->hello.slot;
-    ev.skew = link->figures.skew_ms;
-    link->env->event(link->env->ctx, &ev);
-}
-
-static bool is_legacy_command(uint8_t op)
-{
-    return op == WIRE_REP || op == WIRE_DELETE || op == WIRE_FLUSH ||
-           op == WIRE_FLUSH_AT || op == WIRE_END;
-}
-
-/* What the first line is decides who this is; a legacy command stays in the
- * buffer, to be carried out once the link is up. */
-static void look_at_first(struct rep_link *link)
-{
-    struct wire_msg msg;
-    size_t used = 0;
-    enum wire_status hello = wire_sniff_hello(link->in, link->in_len);
-    enum wire_status line;
-
-    if (hello == WIRE_MORE && link->in_len < link->in_room) {
-        return;
-    }
-    line = wire_parse(hello == WIRE_OK ? WIRE_OURS : WIRE_LEGACY, link->in,
-                      link->in_len, &msg, &used);
-    if (line == WIRE_MORE && link->in_len < link->in_room) {
-        return;
-    }
-    link->phase = PHASE_SAID;
-    if (line == WIRE_OK && hello == WIRE_OK) {
-        said_hello(link, &msg, used);
-    } else if (line == WIRE_OK && is_legacy_command(msg.op)) {
-        tell(link, REP_EV_LEGACY);
-    } else {
-        tell(link, REP_EV_NONSENSE);
+        link_tell(link, REP_EV_CLOSED);
     }
 }
 
 /* ---- in --------------------------------------------------------------- */
 
-static void on_ack(struct rep_link *link, uint64_t position)
+void link_took(struct rep_link *link, size_t n)
 {
-    rep_log_ack(link->env->log, link->peer.reader, position);
-    link->answered = true;
-    if (position > link->figures.acked) {
-        link->figures.acked = position;
-    }
-    if (link->sample.on && position >= link->sample.pos) {
-        link->sample.on = false;
-        link->figures.lag_us = (link->now - link->sample.ns) / 1000;
-    }
-}
-
-static void on_control(struct rep_link *link, const struct wire_msg *msg)
-{
-    switch ((enum wire_op)msg->op) {
-    case WIRE_HELLO:
-        tell(link, REP_EV_HELLO);
-        return;
-    case WIRE_END:
-        log_print(2, "<%d marugoto_end\n", link->fd);
-        link->end_came = true;
-        return;
-    case WIRE_POSITION:
-        link->ack = msg->position;
-        link->ack_due = true;
-        return;
-    case WIRE_ACK:
-        on_ack(link, msg->position);
-        return;
-    case WIRE_PING:
-        link->pong_due = true;
-        return;
-    case WIRE_UNKNOWN:
-    case WIRE_REP:
-    case WIRE_DELETE:
-    case WIRE_FLOOR:
-    case WIRE_FLUSH:
-    case WIRE_FLUSH_AT:
-    case WIRE_PONG:
-        return;
-    }
+    link->in_len -= n;
+    memmove(link->in, link->in + n, link->in_len);
 }
 
 static void feed(struct rep_link *link)
 {
-    size_t at = 0;
-    enum rep_apply_status status = REP_APPLY_CONTROL;
-
     link->unfed = false;
-    while (status == REP_APPLY_CONTROL) {
-        struct wire_msg msg;
-        size_t used = 0;
-
-        status = rep_apply_feed(link->apply, link->in + at, link->in_len - at,
-                                &used, &msg);
-        at += used;
-        if (status == REP_APPLY_CONTROL) {
-            on_control(link, &msg);
-        }
-        if (link->phase != PHASE_LINKED) {
-            return;
-        }
-    }
-    if (status == REP_APPLY_BAD) {
-        rep_link_fail(link, "the peer sent what cannot be understood");
-        return;
-    }
-    link->in_len -= at;
-    memmove(link->in, link->in + at, link->in_len);
-    if (at > 0 && link->figures.legacy && !link->firm) {
-        link->firm = true;
-        tell(link, REP_EV_LEGACY);
-    }
-}
-
-static void look_at_input(struct rep_link *link)
-{
-    switch (link->phase) {
-    case PHASE_FIRST:
-        look_at_first(link);
-        return;
-    case PHASE_SAID:
-    case PHASE_CLOSED:
-        return;
-    case PHASE_LINKED:
-        feed(link);
-        return;
+    if (link->figures.legacy) {
+        link_legacy_feed(link);
+    } else {
+        link_v3_feed(link);
     }
 }
 
 bool rep_link_reads(const struct rep_link *link)
 {
-    return link->phase == PHASE_FIRST || link->phase == PHASE_LINKED;
+    return link->phase == LINK_FIRST || link->phase == LINK_PROOF ||
+           link->phase == LINK_LINKED;
 }
 
 struct iovec rep_link_room(struct rep_link *link)
@@ -318,28 +138,36 @@ void rep_link_got(struct rep_link *link, size_t n, uint64_t now)
     link->now = now;
     link->in_len += n;
     link->figures.bytes_received += (uint64_t)n;
-    tell(link, REP_EV_HEARD);
-    look_at_input(link);
+    link_tell(link, REP_EV_HEARD);
+    if (link->phase == LINK_LINKED) {
+        feed(link);
+    } else {
+        link_first_look(link);
+    }
 }
 
-/* The copy counts when floors that came by hash are carried out. */
-static void copy_received(struct rep_link *link)
+void link_copy_received(struct rep_link *link)
 {
     link->end_came = false;
     link->figures.received = true;
     link->figures.received_copies++;
-    rep_apply_copied(link->apply);
-    tell(link, REP_EV_COPY_RECEIVED);
+    link_tell(link, REP_EV_COPY_RECEIVED);
 }
 
 void rep_link_work(struct rep_link *link)
 {
-    if (link->phase == PHASE_LINKED && link->unfed) {
+    if (link->phase == LINK_LINKED && link->unfed) {
         feed(link);
     }
-    if (link->phase == PHASE_LINKED && link->end_came &&
+    /* The copy counts when floors that came by hash are carried out. */
+    if (link->phase == LINK_LINKED && link->end_came &&
         !rep_sweep_pending(link->env->sweep)) {
-        copy_received(link);
+        if (link->figures.legacy) {
+            rep_legacy_copied(link->legacy.apply);
+        } else {
+            link->v3.told_due = true;
+        }
+        link_copy_received(link);
     }
 }
 
@@ -347,9 +175,9 @@ void rep_link_work(struct rep_link *link)
 
 static bool allocate(struct rep_link *link)
 {
-    char *in = malloc(IN_BYTES);
+    char *in = malloc(LINK_IN_BYTES);
 
-    link->buf = malloc(OUT_BYTES);
+    link->buf = malloc(LINK_OUT_BYTES);
     link->batch = calloc(1, sizeof(*link->batch));
     if (in == NULL || link->buf == NULL || link->batch == NULL) {
         free(in);
@@ -357,94 +185,148 @@ static bool allocate(struct rep_link *link)
     }
     memcpy(in, link->in, link->in_len);
     link->in = in;
-    link->in_room = IN_BYTES;
-    rep_out_init(&link->out, link->buf, OUT_BYTES);
+    link->in_room = LINK_IN_BYTES;
     return true;
-}
-
-static int32_t expiry_shift(const struct rep_link *link)
-{
-    int64_t skew = link->figures.skew_ms;
-
-    return skew > SHIFT_MS || skew < -SHIFT_MS ? (int32_t)(-skew / 1000) : 0;
-}
-
-static bool begin_apply(struct rep_link *link, bool legacy)
-{
-    struct rep_apply_config config = {
-        .dialect = legacy ? WIRE_LEGACY : WIRE_OURS,
-        .reader = link->peer.reader,
-        .fd = link->fd,
-        .expiry_shift = legacy ? 0 : expiry_shift(link),
-        .unlinked_since = link->unlinked_since,
-        .floors = link->env->floors,
-        .sweep = link->env->sweep,
-        .log = link->env->log,
-    };
-
-    link->apply = rep_apply_new(&config);
-    return link->apply != NULL;
 }
 
 bool rep_link_begin(struct rep_link *link, bool legacy, uint64_t unlinked_since)
 {
-    if (link->phase == PHASE_CLOSED) {
+    /* A peer at another port of one host is another one. */
+    uint64_t node = link->addr + (uint64_t)link->hello.port * 0x9e3779b97f4a7c15U;
+
+    if (link->phase == LINK_CLOSED) {
         return true; /* its end is already on its way to rep/core */
     }
     if (!allocate(link)) {
         return false;
     }
-    link->unlinked_since = unlinked_since;
-    link->figures.legacy = legacy;
-    link->peer = (struct rep_peer){
-        .dialect = legacy ? WIRE_LEGACY : WIRE_OURS,
-        .item_size_max = legacy ? LEGACY_MAX : link->hello.item_size_max,
-        .floors = link->env->floors,
-        .log = link->env->log,
-    };
-    link->peer.reader = rep_log_open(link->env->log, &link->pos);
-    if (link->peer.reader < 0 || !begin_apply(link, legacy)) {
+    link->run = legacy
+                    ? rep_runs_meet_legacy(link->env->runs, node)
+                    : rep_runs_meet(link->env->runs, link->hello.run, node);
+    if (link->run == NULL) {
         return false;
     }
-    link->phase = PHASE_LINKED;
+    link->figures.legacy = legacy;
+    link->figures.reader = link->run->reader;
+    link->figures.acked = link->run->acked;
+    link->pos = rep_log_acked(link->env->log, link->run->reader);
+    link->batch->next = link->pos;
+    link->legacy.unlinked_since = unlinked_since;
+    if (legacy ? !link_legacy_begin(link) : !link_v3_begin(link)) {
+        return false;
+    }
+    link->phase = LINK_LINKED;
     link->unfed = link->in_len > 0;
     return true;
 }
 
-void rep_link_scan(struct rep_link *link, uint64_t version)
+/* A full copy for a peer that dialled: the lines of repcached. */
+static void say_copy(struct rep_link *link)
 {
-    if (link->phase != PHASE_LINKED) {
-        return;
+    struct store_totals totals;
+
+    store_totals(&totals);
+    link->copy_said = totals.curr_items > 0;
+    if (link->copy_said) {
+        log_print(1, "replication: marugoto start\n");
     }
-    link->scan_wanted = true;
-    link->scan_version = version;
-    if (version != 0) {
+}
+
+void link_begin_copy(struct rep_link *link, bool full)
+{
+    if (!link->figures.announced) {
+        link->figures.copying_all = full;
+    }
+    if (!full) {
         link->figures.partial_copies++;
         return;
     }
     link->figures.full_copies++;
     if (!link->dialled) {
-        struct store_totals totals;
+        say_copy(link);
+    }
+}
 
-        store_totals(&totals);
-        link->copy_said = totals.curr_items > 0;
-        if (link->copy_said) {
-            log_print(1, "replication: marugoto start\n");
-        }
+void rep_link_scan(struct rep_link *link, uint64_t version)
+{
+    if (link->phase != LINK_LINKED) {
+        return;
+    }
+    link->scan_wanted = true;
+    link->scan_version = version;
+    link_begin_copy(link, version == 0);
+}
+
+void rep_link_catch_up(struct rep_link *link)
+{
+    if (link->phase == LINK_LINKED) {
+        link->v3.catch_up = true;
+        link_v3_catch_up(link);
+    }
+}
+
+void rep_link_hints(struct rep_link *link, const uint8_t *payload, size_t n)
+{
+    struct link_v3 *v = &link->v3;
+
+    if (link->phase != LINK_LINKED || link->figures.legacy || v->nhints > 0) {
+        return;
+    }
+    if (v->hints == NULL) {
+        v->hints = malloc(FRAME_HINTS_MAX);
+    }
+    if (v->hints != NULL) {
+        memcpy(v->hints, payload, n);
+        v->nhints = n;
     }
 }
 
 void rep_link_announce(struct rep_link *link)
 {
-    if (link->phase == PHASE_LINKED) {
+    if (link->phase == LINK_LINKED) {
         link->announce_wanted = true;
         link->announce_at = rep_log_head(link->env->log);
     }
 }
 
+static uint64_t items_sent(const struct rep_link *link)
+{
+    return link->figures.legacy
+               ? link->legacy.out.items + link->legacy.out.removals
+               : link->v3.say.items + link->v3.say.removals;
+}
+
+/* Until its end is announced everything sent belongs to the copy. */
+static void count_copy(const struct rep_link *link,
+                       struct rep_link_figures *figures)
+{
+    if (figures->announced) {
+        return;
+    }
+    if (figures->copying_all) {
+        figures->full_items = items_sent(link);
+        figures->full_bytes = figures->bytes_sent;
+    } else {
+        figures->partial_items = items_sent(link);
+        figures->partial_bytes = figures->bytes_sent;
+    }
+}
+
+void link_announced(struct rep_link *link)
+{
+    link->announce_wanted = false;
+    count_copy(link, &link->figures);
+    link->figures.announced = true;
+    if (link->copy_said) {
+        log_print(1, "replication: marugoto %llu\n",
+                  (unsigned long long)link->copied);
+        log_print(1, "replication: marugoto owari\n");
+    }
+}
+
 void rep_link_beat(struct rep_link *link)
 {
-    link->ping_due = true;
+    link->v3.ping_due = true;
 }
 
 void rep_link_drain(struct rep_link *link)
@@ -453,43 +335,7 @@ void rep_link_drain(struct rep_link *link)
     link->drain_at = rep_log_head(link->env->log);
 }
 
-/* ---- out -------------------------------------------------------------- */
-
-static bool has_output(const struct rep_link *link)
-{
-    return link->sent < link->out.len || link->out.big != NULL;
-}
-
-static char *out_end(struct rep_link *link)
-{
-    return link->out.buf + link->out.len;
-}
-
-static void out_until(struct rep_link *link, const char *end)
-{
-    link->out.len = (size_t)(end - link->out.buf);
-}
-
-/* Answers first: nobody's ack waits for a copy. */
-static void fill_control(struct rep_link *link)
-{
-    if (link->peer.dialect == WIRE_LEGACY) {
-        link->ping_due = false;
-        return;
-    }
-    if (link->pong_due) {
-        link->pong_due = false;
-        out_until(link, wire_format_pong(out_end(link)));
-    }
-    if (link->ping_due) {
-        link->ping_due = false;
-        out_until(link, wire_format_ping(out_end(link)));
-    }
-    if (link->ack_due && !rep_sweep_pending(link->env->sweep)) {
-        link->ack_due = false;
-        out_until(link, wire_format_ack(out_end(link), link->ack));
-    }
-}
+/* ---- the log ---------------------------------------------------------- */
 
 /* The log went over entries we had not read: a scan makes up for them. */
 static void on_gone(struct rep_link *link)
@@ -498,17 +344,19 @@ static void on_gone(struct rep_link *link)
     bool touched = false;
 
     link->pos = rep_log_oldest(link->env->log);
-    if (rep_log_take_lost(link->env->log, link->peer.reader, &ev.version,
-                          &touched)) {
-        link->touched = link->touched || touched;
-        link->env->event(link->env->ctx, &ev);
+    if (!rep_log_take_lost(link->env->log, link->run->reader, &ev.version,
+                           &touched)) {
+        return;
     }
+    if (!link->figures.legacy) {
+        link_v3_lost(link, ev.version, touched);
+    }
+    link->env->event(link->env->ctx, &ev);
 }
 
-/* Reads the next batch; false when there is none now. */
-static bool next_batch(struct rep_link *link)
+bool link_next_batch(struct rep_link *link)
 {
-    switch (rep_log_read(link->env->log, link->peer.reader, link->pos,
+    switch (rep_log_read(link->env->log, link->run->reader, link->pos,
                          link->batch)) {
     case REP_LOG_OK:
         link->at = 0;
@@ -518,144 +366,69 @@ static bool next_batch(struct rep_link *link)
         return false;
     case REP_LOG_GONE:
         on_gone(link);
-        return link->phase == PHASE_LINKED;
+        return link->phase == LINK_LINKED;
     }
     return false;
 }
 
-static void batch_written(struct rep_link *link)
+void link_batch_written(struct rep_link *link)
 {
     link->pos = link->batch->next;
     link->batch->n = 0;
     link->at = 0;
-    if (link->peer.dialect == WIRE_LEGACY) {
-        rep_log_ack(link->env->log, link->peer.reader, link->pos);
-    }
 }
 
-/* The state of every key in the log, as far as there is room. */
-static void fill_live(struct rep_link *link)
-{
-    link->caught_up = false;
-    link->out.room = link->scanning ? LIVE_BYTES : OUT_BYTES;
-    for (int batches = 0; batches < 64; batches++) {
-        unsigned from = link->at;
-        bool whole;
+/* ---- out -------------------------------------------------------------- */
 
-        if (link->batch->next <= link->pos && !next_batch(link)) {
-            break;
-        }
-        if (link->batch->next <= link->pos) {
-            continue; /* resumed after a loss */
-        }
-        whole = rep_scan_live(&link->peer, link->batch, &link->at, &link->out);
-        if (link->peer.dialect == WIRE_LEGACY) {
-            rep_apply_note_sent(link->apply, link->batch, from, link->at);
-        }
-        if (!whole) {
-            break;
-        }
-        batch_written(link);
-    }
-    link->out.room = OUT_BYTES;
+static bool has_words(const struct rep_link *link)
+{
+    return link->words_sent < link->words_len;
 }
 
-/* A flush that was drawn but has not reached the store yet must not be
- * missed by the scan. */
-static bool flush_settled(struct rep_link *link)
+static size_t out_len(const struct rep_link *link)
 {
-    uint64_t flushed = rep_log_flushed(link->env->log);
-    uint64_t pending = 0;
-    uint32_t at = 0;
-
-    return store_barrier() >= flushed ||
-           (store_flush_pending(&pending, &at) && pending >= flushed);
+    return link->figures.legacy ? link->legacy.out.len : link->v3.out.len;
 }
 
-static void fill_scan(struct rep_link *link)
+static bool has_output(const struct rep_link *link)
 {
-    if (link->scan_wanted && flush_settled(link)) {
-        link->scan_wanted = false;
-        link->scanning = true;
-        rep_scan_begin(&link->scan, link->scan_version, link->touched);
-        link->scan.flushed_since = link->unlinked_since;
-        link->touched = false;
-    }
-    if (!link->scanning || link->out.big != NULL ||
-        link->out.room - link->out.len < REP_SCAN_ROOM) {
-        return;
-    }
-    if (link->peer.dialect == WIRE_LEGACY) {
-        rep_apply_note_scan(link->apply);
-    }
-    if (rep_scan_step(&link->scan, &link->peer, &link->out) == REP_SCAN_DONE) {
-        link->scanning = false;
-        link->scan_items += link->scan.items;
-        tell(link, REP_EV_SCAN_DONE);
-    }
-}
-
-static void announce(struct rep_link *link)
-{
-    link->announce_wanted = false;
-    link->figures.announced = true;
-    if (link->peer.dialect == WIRE_OURS || !link->dialled) {
-        out_until(link, wire_format_end(out_end(link)));
-    }
-    if (link->copy_said) {
-        log_print(1, "replication: marugoto %llu\n",
-                  (unsigned long long)link->scan_items);
-        log_print(1, "replication: marugoto owari\n");
-    }
-}
-
-/* What may be said only when all before it is written. */
-static void fill_marks(struct rep_link *link)
-{
-    if (link->out.big != NULL ||
-        link->out.room - link->out.len < 2 * WIRE_LINE_ROOM) {
-        return;
-    }
-    if (link->announce_wanted && link->pos >= link->announce_at) {
-        announce(link);
-    }
-    if (link->peer.dialect == WIRE_OURS && link->caught_up && !link->scanning &&
-        !link->scan_wanted && link->pos != link->position) {
-        link->position = link->pos;
-        out_until(link, wire_format_position(out_end(link), link->pos));
-        if (!link->sample.on) {
-            link->sample.on = true;
-            link->sample.pos = link->pos;
-            link->sample.ns = link->now;
-        }
-    }
+    return link->sent < out_len(link) ||
+           (link->figures.legacy && link->legacy.out.big != NULL);
 }
 
 static void fill(struct rep_link *link)
 {
     link->sent = 0;
-    rep_out_clear(&link->out);
-    fill_control(link);
-    fill_live(link);
-    if (link->phase == PHASE_LINKED) {
-        fill_scan(link);
-    }
-    if (link->phase == PHASE_LINKED) {
-        fill_marks(link);
+    if (link->figures.legacy) {
+        link_legacy_fill(link);
+    } else {
+        link_v3_fill(link);
     }
 }
 
 void rep_link_sent(struct rep_link *link, size_t n)
 {
-    size_t of_buf = link->out.len - link->sent;
+    size_t of_buf;
 
     link->figures.bytes_sent += n;
+    if (has_words(link)) {
+        link->words_sent += n;
+        assert(link->words_sent <= link->words_len);
+        if (link->leaving && !has_words(link)) {
+            rep_link_close(link);
+        }
+        return;
+    }
+    if (link->phase != LINK_LINKED) {
+        return;
+    }
+    of_buf = out_len(link) - link->sent;
     if (n <= of_buf) {
         link->sent += n;
         return;
     }
-    link->sent = link->out.len;
-    rep_out_sent_value(&link->out, n - of_buf);
+    link->sent = out_len(link);
+    rep_text_sent_value(&link->legacy.out, n - of_buf);
 }
 
 unsigned rep_link_out(struct rep_link *link, struct iovec *iov, unsigned most,
@@ -664,27 +437,41 @@ unsigned rep_link_out(struct rep_link *link, struct iovec *iov, unsigned most,
     unsigned n = 0;
 
     link->now = now;
-    if (link->phase == PHASE_LINKED && !has_output(link)) {
+    if (has_words(link)) {
+        *iov = (struct iovec){link->words + link->words_sent,
+                              link->words_len - link->words_sent};
+        return 1;
+    }
+    if (link->phase == LINK_LINKED && !has_output(link)) {
         fill(link);
     }
-    if (link->phase != PHASE_LINKED) {
+    if (link->phase != LINK_LINKED) {
         return 0;
     }
-    if (link->sent < link->out.len) {
-        iov[n].iov_base = link->out.buf + link->sent;
-        iov[n].iov_len = link->out.len - link->sent;
+    if (link->sent < out_len(link)) {
+        iov[n].iov_base = link->buf + link->sent;
+        iov[n].iov_len = out_len(link) - link->sent;
         n++;
     }
-    if (link->out.big != NULL) {
-        n += rep_out_value(&link->out, iov + n, most - n);
+    if (link->figures.legacy) {
+        n += rep_text_value(&link->legacy.out, iov + n, most - n);
     }
     return n;
 }
 
 bool rep_link_all_written(const struct rep_link *link)
 {
-    return link->caught_up && !has_output(link) && !link->scanning &&
-           !link->scan_wanted && !link->announce_wanted;
+    if (has_words(link)) {
+        return false;
+    }
+    if (link->phase != LINK_LINKED) {
+        return true;
+    }
+    if (has_output(link)) {
+        return false;
+    }
+    return link->figures.legacy ? link_legacy_is_idle(link)
+                                : link_v3_is_idle(link);
 }
 
 /* Ours: the peer has processed it. Legacy: its kernel has it. */
@@ -693,43 +480,79 @@ static bool is_drained(const struct rep_link *link, size_t unsent)
     if (!rep_link_all_written(link) || link->pos < link->drain_at) {
         return false;
     }
-    if (link->peer.dialect == WIRE_OURS) {
-        return link->answered && link->figures.acked >= link->drain_at;
+    if (!link->figures.legacy) {
+        return link->v3.answered && link->figures.acked >= link->drain_at;
     }
     return unsent == 0;
 }
 
 void rep_link_drained(struct rep_link *link, size_t unsent)
 {
-    if (link->phase == PHASE_LINKED && link->draining && !link->drain_told &&
+    if (link->phase == LINK_LINKED && link->draining && !link->drain_told &&
         is_drained(link, unsent)) {
         link->drain_told = true;
-        tell(link, REP_EV_DRAINED);
+        link_tell(link, REP_EV_DRAINED);
     }
 }
 
 bool rep_link_sleep(struct rep_link *link)
 {
-    return link->phase != PHASE_LINKED ||
-           rep_log_sleep(link->env->log, link->pos);
+    if (link->phase != LINK_LINKED || link->v3.starved) {
+        return true;
+    }
+    if (!rep_log_sleep(link->env->log, link->pos)) {
+        return false;
+    }
+    link->v3.sample_since = 0;
+    link->v3.read_end = 0;
+    return true;
 }
 
 /* ---- figures ---------------------------------------------------------- */
 
+static void figures_of_legacy(const struct rep_link *link,
+                              struct rep_link_figures *out)
+{
+    struct rep_legacy_stats stats;
+
+    if (link->legacy.apply != NULL) {
+        rep_legacy_stats(link->legacy.apply, &stats);
+        out->items_received = stats.items + stats.deletes;
+        out->conflicts_won = stats.stale;
+    }
+}
+
+static void figures_of_v3(const struct rep_link *link,
+                          struct rep_link_figures *out)
+{
+    struct rep_apply_stats stats;
+
+    if (link->v3.apply != NULL) {
+        rep_apply_stats(link->v3.apply, &stats);
+        out->items_received = stats.items + stats.touches + stats.deletes +
+                              stats.floors;
+        out->conflicts_won = stats.stale;
+        out->conflicts_lost = stats.lost;
+    }
+}
+
 void rep_link_figures(const struct rep_link *link, struct rep_link_figures *out)
 {
     *out = link->figures;
-    out->linked = link->phase == PHASE_LINKED;
-    out->reader = link->peer.reader;
+    if (link->phase == LINK_CLOSED) {
+        return;
+    }
+    out->linked = link->phase == LINK_LINKED;
     out->pos = link->pos;
     out->caught_up = link->caught_up;
     out->draining = link->draining;
-    out->items_sent = link->out.items + link->out.floors;
-    if (link->apply != NULL) {
-        struct rep_apply_stats stats;
-
-        rep_apply_stats(link->apply, &stats);
-        out->items_received = stats.items + stats.deletes + stats.floors;
-        out->conflicts_won = stats.stale;
+    if (link->run != NULL) {
+        out->items_sent = items_sent(link);
+        count_copy(link, out);
+    }
+    if (link->run != NULL && link->figures.legacy) {
+        figures_of_legacy(link, out);
+    } else if (link->run != NULL) {
+        figures_of_v3(link, out);
     }
 }

@@ -7,10 +7,11 @@
  * does what the edge passes on from there. Input is taken whether or not
  * output is blocked, except that a connection not yet linked takes no more
  * than its first line. The edge owns the connection: it hands over what it
- * read (rep_link_room, rep_link_got), sends what rep_link_out gives, and
- * closes when rep_link_is_closed after any call.
+ * read (rep_link_room, rep_link_got), sends what rep_link_out gives, from the
+ * first words on, and closes when rep_link_is_closed after any call, but first
+ * sends once what rep_link_out gives then: the last words.
  *
- * Layer:     4. Includes rep/{core,floor,log,sweep,wire}.h.
+ * Layer:     4. Includes rep/{auth,core,floor,hints,log,runs,sweep,wire}.h.
  * Threads:   the replication thread.
  * Locks:     those of the store and rep/log; holds none on return.
  * Ownership: owns its buffers and everything queued in them.
@@ -24,9 +25,12 @@
 #include <sys/uio.h>
 
 #include "base/util.h"
+#include "rep/auth.h"
 #include "rep/core.h"
 #include "rep/floor.h"
+#include "rep/hints.h"
 #include "rep/log.h"
+#include "rep/runs.h"
 #include "rep/sweep.h"
 #include "rep/wire.h"
 
@@ -35,6 +39,13 @@ struct rep_link_env {
     struct rep_floor *floors;
     struct rep_sweep *sweep; /* the edge steps it while it is pending */
     struct rep_log *log;
+    struct rep_runs *runs;
+    struct rep_hints *hints; /* NULL: none are applied */
+    const struct rep_auth_secret *secret; /* NULL: everybody is believed */
+    uint64_t run;                         /* ours */
+    uint8_t hops_max; /* what has passed more nodes is not passed on */
+    /* What this node says of itself now, but for the nonce. */
+    void (*hello)(void *ctx, struct wire_hello *out);
     /* Something happened on a link. May close the link before it returns. */
     void (*event)(void *ctx, const struct rep_event *event);
     void *ctx;
@@ -43,9 +54,10 @@ struct rep_link_env {
 struct rep_link;
 
 /* Gives a connection that has said nothing yet, or NULL when out of memory.
- * `id` names it to rep/core, `fd` in the lines of -vv. */
+ * `id` names it to rep/core, `fd` in the lines of -vv; `addr` is the same for
+ * all connections with one address, whatever the ports. */
 struct rep_link *rep_link_new(const struct rep_link_env *env, uint32_t id,
-                              bool dialled, int fd);
+                              bool dialled, int fd, uint64_t addr);
 
 /* Takes `link`; NULL is allowed. Not from inside its own events. */
 void rep_link_free(struct rep_link *link);
@@ -62,12 +74,29 @@ void rep_link_fail(struct rep_link *link, const char *why);
 
 /* ---- actions ---------------------------------------------------------- */
 
-/* From here on it carries changes. `unlinked_since`: the last version of the
- * time before. False when out of memory or of readers of the log. */
+/* Says what is due of the first words: our hello; an acceptor that has said
+ * it, because a secret has to be proven first, its proof. */
+void rep_link_hello(struct rep_link *link);
+
+/* Says why the peer is not taken, in the place of that; then the link closes
+ * by itself. */
+void rep_link_refuse(struct rep_link *link, enum wire_refusal refusal);
+
+/* From here on it carries changes. `unlinked_since`, LEGACY: the last version
+ * of the time before. False when out of memory or of places for runs. */
 bool rep_link_begin(struct rep_link *link, bool legacy,
                     uint64_t unlinked_since) MUST_CHECK;
 
+/* v3: sends what the peer lacks, then tells REP_EV_SCAN_DONE. */
+void rep_link_catch_up(struct rep_link *link);
+
+/* Everything from this version on was lost, or is to be sent. */
 void rep_link_scan(struct rep_link *link, uint64_t version);
+
+/* Keys that are read here, for a standby: lost when anything else waits. `n`
+ * is at most FRAME_HINTS_MAX. */
+void rep_link_hints(struct rep_link *link, const uint8_t *payload, size_t n);
+
 void rep_link_announce(struct rep_link *link);
 void rep_link_beat(struct rep_link *link);
 void rep_link_drain(struct rep_link *link);
@@ -111,15 +140,21 @@ bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
 struct rep_link_figures {
     bool linked, legacy, announced, received, caught_up, draining;
-    int reader;
+    bool copying_all; /* the first copy of the link is, or was, a full one */
+    uint32_t dialect; /* of v3; 0: legacy, or not known */
+    int reader;       /* of the log; -1: it never carried changes */
     uint64_t run;   /* of the peer; 0: legacy */
     uint64_t pos;   /* sent up to here */
     uint64_t acked; /* processed by the peer up to here */
     uint64_t items_sent, items_received, bytes_sent, bytes_received;
     uint64_t full_copies, partial_copies, received_copies;
-    uint64_t conflicts_won;
-    uint64_t lag_us;
-    int64_t skew_ms;
+    uint64_t full_items, full_bytes;       /* of the first copy: floors, too */
+    uint64_t partial_items, partial_bytes; /* the same; items of later ones */
+    uint64_t conflicts_won, conflicts_lost;
+    uint64_t lag_us;     /* last measured: change made to acknowledged */
+    uint64_t lag_p99_us; /* of the last 256 */
+    int64_t skew_ms;     /* its clock less ours */
+    int64_t shift_ms;    /* of it, what expiries are corrected by */
     const char *error; /* why it ended; NULL: the peer closed it */
 };
 
