@@ -291,6 +291,9 @@ enum hello_field {
     HELLO_SEEN_RUN,
     HELLO_SEEN_POS,
     HELLO_FLAGS,
+    HELLO_PORT,
+    HELLO_NONCE,
+    HELLO_REFUSED,
     HELLO_FIELDS
 };
 
@@ -299,7 +302,24 @@ static const char *const hello_names[HELLO_FIELDS] = {
     [HELLO_SLOTS] = "slots",       [HELLO_ITEM_MAX] = "item_size_max",
     [HELLO_CLOCK] = "clock",       [HELLO_SEEN_RUN] = "seen_run",
     [HELLO_SEEN_POS] = "seen_pos", [HELLO_FLAGS] = "flags",
+    [HELLO_PORT] = "port",         [HELLO_NONCE] = "nonce",
+    [HELLO_REFUSED] = "refused",
 };
+
+static const struct {
+    const char *word, *text;
+} refusals[] = {
+    [WIRE_WELCOME] = {"", "the peer takes the link"},
+    [WIRE_BUSY] = {"busy", "the peer refuses: it has all the peers it was told "
+                           "of (-x)"},
+    [WIRE_STRANGER] = {"stranger", "the peer refuses: this node is none of the "
+                                   "peers it was told of (-x)"},
+    [WIRE_SELF] = {"self", "the peer refuses: it is this node itself"},
+    [WIRE_CLOCK] = {"clock", "the peer refuses: the clock of this node is over "
+                             "24 hours ahead of its own"},
+};
+
+enum { REFUSALS = sizeof(refusals) / sizeof(refusals[0]) };
 
 static const unsigned HELLO_NEEDED = 1U << HELLO_RUN | 1U << HELLO_SLOT |
                                      1U << HELLO_ITEM_MAX | 1U << HELLO_CLOCK;
@@ -327,6 +347,47 @@ static bool parse_slot(struct word w, struct wire_hello *h)
     }
     h->slot = (uint8_t)slot;
     return true;
+}
+
+static bool parse_port(struct word w, struct wire_hello *h)
+{
+    uint32_t port;
+
+    if (!util_parse_u32(w.p, w.n, &port) || port > UINT16_MAX) {
+        return false;
+    }
+    h->port = (uint16_t)port;
+    return true;
+}
+
+static bool parse_nonce(struct word w, struct wire_hello *h)
+{
+    if (w.n != 2 * (size_t)WIRE_NONCE) {
+        return false;
+    }
+    for (size_t i = 0; i < WIRE_NONCE; i++) {
+        int high = hex_digit(w.p[2 * i]);
+        int low = hex_digit(w.p[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        h->nonce[i] = (uint8_t)(high * 16 + low);
+    }
+    h->has_nonce = true;
+    return true;
+}
+
+/* Words of later versions are taken for the one that is no final answer. */
+static bool parse_refusal(struct word w, struct wire_hello *h)
+{
+    h->refused = WIRE_BUSY;
+    for (unsigned i = WIRE_BUSY; i < REFUSALS; i++) {
+        if (word_is(w, refusals[i].word, strlen(refusals[i].word))) {
+            h->refused = (uint8_t)i;
+        }
+    }
+    return w.n > 0;
 }
 
 /* Comma-separated names; unknown ones are ignored. */
@@ -367,6 +428,12 @@ static bool parse_hello_value(enum hello_field field, struct word w,
     case HELLO_FLAGS:
         parse_hello_flags(w, h);
         return true;
+    case HELLO_PORT:
+        return parse_port(w, h);
+    case HELLO_NONCE:
+        return parse_nonce(w, h);
+    case HELLO_REFUSED:
+        return parse_refusal(w, h);
     case HELLO_FIELDS:
         break;
     }
@@ -431,6 +498,11 @@ bool wire_parse_hello(const char *line, size_t n, struct wire_hello *out)
             return false;
         }
     }
+    if (out->refused != WIRE_WELCOME) {
+        *out = (struct wire_hello){.refused = out->refused,
+                                   .dialect = out->dialect};
+        return true;
+    }
     return (seen & HELLO_NEEDED) == HELLO_NEEDED;
 }
 
@@ -468,6 +540,15 @@ static char *put_end(char *p)
     return PUT(p, "\r\n");
 }
 
+static char *put_nonce(char *p, const uint8_t *nonce)
+{
+    for (int i = 0; i < WIRE_NONCE; i++) {
+        *p++ = "0123456789abcdef"[nonce[i] >> 4];
+        *p++ = "0123456789abcdef"[nonce[i] & 15];
+    }
+    return p;
+}
+
 char *wire_format_hello(char *buf, const struct wire_hello *h)
 {
     char *p = PUT(buf, "repcached3");
@@ -488,7 +569,26 @@ char *wire_format_hello(char *buf, const struct wire_hello *h)
     if (h->copying) {
         p = PUT(p, " flags=copying");
     }
+    if (h->port != 0) {
+        p = util_format_u64(PUT(p, " port="), h->port);
+    }
+    if (h->has_nonce) {
+        p = put_nonce(PUT(p, " nonce="), h->nonce);
+    }
     return put_end(p);
+}
+
+char *wire_format_refusal(char *buf, enum wire_refusal why)
+{
+    char *p = put_number(PUT(buf, "repcached3"), WIRE_DIALECT);
+
+    p = PUT(p, " refused=");
+    return put_end(put(p, refusals[why].word, strlen(refusals[why].word)));
+}
+
+const char *wire_refusal_text(enum wire_refusal why)
+{
+    return refusals[why].text;
 }
 
 char *wire_format_rep(enum wire_dialect dialect, char *buf,

@@ -16,6 +16,7 @@
  *          position <n> | ack <n>      all up to n sent | processed
  *          ping | pong
  *   hello  repcached3 <dialect> <field>=<value> ...
+ *          repcached3 <dialect> refused=<word>     an acceptor's, instead
  *
  * Layer:     3. Includes layer 0 only.
  * Threads:   pure functions.
@@ -85,8 +86,20 @@ struct wire_msg {
 enum wire_status wire_parse(enum wire_dialect dialect, const char *p, size_t n,
                             struct wire_msg *msg, size_t *used) MUST_CHECK;
 
+#define WIRE_NONCE 32 /* bytes */
+
+/* Why an acceptor does not say what it is. */
+enum wire_refusal {
+    WIRE_WELCOME,
+    WIRE_BUSY,     /* all its peers are there; or a word of a later version */
+    WIRE_STRANGER, /* the dialler is none of its peers */
+    WIRE_SELF,     /* the dialler is itself: never dial it again */
+    WIRE_CLOCK,    /* the dialler's clock is over 24 hours ahead */
+};
+
 /* What a node says of itself first. */
 struct wire_hello {
+    uint8_t refused;  /* enum wire_refusal; else only `dialect` is set */
     uint32_t dialect; /* the greatest it speaks */
     uint64_t run;     /* random id of this life of its store, not 0 */
     uint8_t slot;
@@ -96,16 +109,24 @@ struct wire_hello {
     uint64_t seen_run;      /* the peer's run it has processed part of, or 0 */
     uint64_t seen_pos;      /* up to this position of that run's log */
     bool copying;           /* it has no complete copy yet */
+    uint16_t port;          /* its replication port, 0 unknown */
+    bool has_nonce;         /* it has a secret */
+    uint8_t nonce[WIRE_NONCE];
 };
 
 /* Parses a line that WIRE_HELLO was given for. Unknown fields are ignored;
- * false when a needed one is missing or any known one is malformed or twice. */
+ * false when a needed one is missing or any known one is malformed or twice.
+ * A refusal needs no field but its own: look at out->refused first. */
 bool wire_parse_hello(const char *line, size_t n,
                       struct wire_hello *out) MUST_CHECK;
 
 /* What the first bytes of an unknown connection are: OK when the first line
- * is a hello, MORE while it may still become one, BAD otherwise. */
+ * is a hello, MORE while it may still become one, BAD otherwise. The same tells
+ * a refusal from the proof that a dialler awaits. */
 enum wire_status wire_sniff_hello(const char *p, size_t n) MUST_CHECK;
+
+/* A sentence for the log of who was refused. */
+const char *wire_refusal_text(enum wire_refusal why);
 
 static inline bool wire_slot_used(const struct wire_hello *h, uint8_t slot)
 {
@@ -131,6 +152,7 @@ struct wire_item {
 /* Each writes one line with CR LF at `buf` (WIRE_LINE_ROOM bytes) and returns
  * the end. LEGACY ignores versions. */
 char *wire_format_hello(char *buf, const struct wire_hello *hello);
+char *wire_format_refusal(char *buf, enum wire_refusal why);
 char *wire_format_rep(enum wire_dialect dialect, char *buf,
                       const struct wire_item *item);
 char *wire_format_delete(enum wire_dialect dialect, char *buf, const char *key,

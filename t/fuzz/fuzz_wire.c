@@ -33,11 +33,22 @@ static void check_hello(const struct wire_msg *msg)
     if (!wire_parse_hello(msg->line, msg->line_len, &said)) {
         return;
     }
+    if (said.refused != WIRE_WELCOME) {
+        enum wire_refusal why = (enum wire_refusal)said.refused;
+
+        n = (size_t)(wire_format_refusal(buf, why) - buf);
+        assert(wire_parse_hello(buf, n - 2, &again));
+        assert(again.refused == said.refused && wire_refusal_text(why) != NULL);
+        return;
+    }
     n = (size_t)(wire_format_hello(buf, &said) - buf);
     assert(n < WIRE_HELLO_MAX && wire_sniff_hello(buf, n) == WIRE_OK);
     assert(wire_parse_hello(buf, n - 2, &again));
     assert(again.run == said.run && again.slot == said.slot &&
-           again.clock_ms == said.clock_ms &&
+           again.clock_ms == said.clock_ms && again.port == said.port &&
+           again.copying == said.copying && again.refused == WIRE_WELCOME &&
+           again.has_nonce == said.has_nonce &&
+           memcmp(again.nonce, said.nonce, WIRE_NONCE) == 0 &&
            memcmp(again.slots, said.slots, sizeof(said.slots)) == 0);
 }
 

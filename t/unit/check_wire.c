@@ -337,8 +337,13 @@ static struct wire_hello sample(void)
                            .clock_ms = 1795171083123ULL,
                            .seen_run = 0xfeedULL,
                            .seen_pos = 123456,
-                           .copying = true};
+                           .copying = true,
+                           .port = 11212,
+                           .has_nonce = true};
 
+    for (unsigned i = 0; i < WIRE_NONCE; i++) {
+        h.nonce[i] = (uint8_t)(i * 37 + 5);
+    }
     wire_slot_use(&h, 0);
     wire_slot_use(&h, 200);
     wire_slot_use(&h, 255);
@@ -372,6 +377,10 @@ START_TEST(hello_comes_back_as_it_was_said)
     ck_assert_uint_eq(heard.seen_run, said.seen_run);
     ck_assert_uint_eq(heard.seen_pos, said.seen_pos);
     ck_assert(heard.copying);
+    ck_assert_int_eq(heard.refused, WIRE_WELCOME);
+    ck_assert_uint_eq(heard.port, said.port);
+    ck_assert(heard.has_nonce);
+    ck_assert(memcmp(heard.nonce, said.nonce, WIRE_NONCE) == 0);
     for (unsigned i = 0; i < 256; i++) {
         ck_assert_int_eq(wire_slot_used(&heard, (uint8_t)i),
                          i == 0 || i == 200 || i == 255);
@@ -382,11 +391,18 @@ END_TEST
 START_TEST(longest_hello_is_under_512_bytes)
 {
     struct wire_hello h = {
-        UINT32_MAX, UINT64_MAX,
-        UINT8_MAX,  {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
-        UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX,
-        true};
+        .dialect = UINT32_MAX,
+        .run = UINT64_MAX,
+        .slot = UINT8_MAX,
+        .slots = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
+        .item_size_max = UINT64_MAX,
+        .clock_ms = UINT64_MAX,
+        .seen_run = UINT64_MAX,
+        .seen_pos = UINT64_MAX,
+        .copying = true,
+        .port = UINT16_MAX,
+        .has_nonce = true,
+    };
     char buf[WIRE_LINE_ROOM];
 
     ck_assert_uint_lt((size_t)(wire_format_hello(buf, &h) - buf),
@@ -418,8 +434,73 @@ START_TEST(hello_ignores_unknown_fields_only)
                         "item_size_max=9 clock=8"));
     ck_assert(!hello_ok("repcached3 1 run=0000000000000000 slot=1 "
                         "item_size_max=9 clock=8"));
+    ck_assert(hello_ok("repcached3 2 " FIELDS " port=65535"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " port=65536"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " port="));
     ck_assert(!hello_ok("repcached3"));
     ck_assert(!hello_ok("repcached4 1 " FIELDS));
+}
+END_TEST
+
+#define NONCE "00112233445566778899aabbccddeeff"
+
+START_TEST(hello_nonce_has_32_bytes)
+{
+    static const char line[] = "repcached3 2 " FIELDS " nonce=" NONCE NONCE;
+    struct wire_hello h;
+
+    ck_assert(wire_parse_hello(line, sizeof(line) - 1, &h));
+    ck_assert(h.has_nonce);
+    ck_assert_uint_eq(h.nonce[1], 0x11);
+    ck_assert_uint_eq(h.nonce[31], 0xff);
+    ck_assert(!wire_parse_hello(line, sizeof(line) - 2, &h));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " nonce="));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " nonce=" NONCE NONCE "00"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " nonce=G0112233445566778899aab"
+                        "bccddeeff" NONCE));
+    ck_assert(wire_parse_hello("repcached3 2 " FIELDS,
+                               sizeof("repcached3 2 " FIELDS) - 1, &h));
+    ck_assert(!h.has_nonce);
+}
+END_TEST
+
+static enum wire_refusal refusal(const char *line)
+{
+    struct wire_hello h;
+
+    ck_assert_msg(wire_parse_hello(line, strlen(line), &h), "%s", line);
+    ck_assert_uint_eq(h.run, 0);
+    return (enum wire_refusal)h.refused;
+}
+
+START_TEST(refusals_come_back_as_they_were_said)
+{
+    char buf[WIRE_LINE_ROOM];
+
+    for (int why = WIRE_BUSY; why <= WIRE_CLOCK; why++) {
+        char *end = wire_format_refusal(buf, (enum wire_refusal)why);
+
+        ck_assert_int_eq(wire_sniff_hello(buf, (size_t)(end - buf)), WIRE_OK);
+        end[-2] = '\0';
+        ck_assert_int_eq(refusal(buf), why);
+        ck_assert_str_ne(wire_refusal_text((enum wire_refusal)why),
+                         wire_refusal_text(WIRE_WELCOME));
+    }
+    ck_line(buf, wire_format_refusal(buf, WIRE_STRANGER),
+            "repcached3 1 refused=stranger\r\n");
+}
+END_TEST
+
+START_TEST(refusal_is_told_apart_whatever_else_is_said)
+{
+    ck_assert_int_eq(refusal("repcached3 2 refused=self"), WIRE_SELF);
+    ck_assert_int_eq(refusal("repcached3 9 refused=tired"), WIRE_BUSY);
+    ck_assert_int_eq(refusal("repcached3 2 " FIELDS " refused=clock"),
+                     WIRE_CLOCK);
+    ck_assert(!hello_ok("repcached3 2 refused="));
+    ck_assert(!hello_ok("repcached3 2 refused"));
+    ck_assert(!hello_ok("repcached3 2 refused=busy refused=self"));
+    ck_assert(!hello_ok("repcached3 refused=busy"));
 }
 END_TEST
 
@@ -474,6 +555,9 @@ int main(void)
     tcase_add_test(t, hello_comes_back_as_it_was_said);
     tcase_add_test(t, longest_hello_is_under_512_bytes);
     tcase_add_test(t, hello_ignores_unknown_fields_only);
+    tcase_add_test(t, hello_nonce_has_32_bytes);
+    tcase_add_test(t, refusals_come_back_as_they_were_said);
+    tcase_add_test(t, refusal_is_told_apart_whatever_else_is_said);
     tcase_add_test(t, hello_over_512_bytes_is_refused);
     tcase_add_test(t, a_stranger_is_told_from_its_first_bytes);
     srunner_run_all(r, CK_ENV);
