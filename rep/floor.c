@@ -3,10 +3,13 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/lock.h"
+#include "base/version.h"
 
 enum {
+    CACHE_LINE = 64,
     WAYS = 4,         /* floors of a line, which is one cache line */
     WALK_LINES = 4096 /* lines looked at by one walk */
 };
@@ -15,27 +18,32 @@ struct line {
     struct rep_floor_entry way[WAYS]; /* [F] version 0: free */
 };
 
-_Static_assert(sizeof(struct line) == 64, "a line is one cache line");
+_Static_assert(sizeof(struct line) == CACHE_LINE, "a line is one cache line");
 
 /* [F] the shard's lock   [a] atomic   [c] constant after creation */
 struct shard {
-    struct lock lock;
-    atomic_ullong missed;  /* [a] greatest version dropped; written under F */
+    _Alignas(CACHE_LINE) struct lock lock;
+    atomic_ullong past;    /* [a] greatest version dropped; written under F */
     atomic_ullong count;   /* [a] floors held; written under F */
     atomic_ullong dropped; /* [a] floors dropped; written under F */
-    char pad[32];          /* shards share no cache line */
+    /* [a] greatest version dropped unacknowledged; written under F */
+    _Alignas(CACHE_LINE) atomic_ullong missed[REP_FLOOR_WATCHERS];
 };
 
-_Static_assert(sizeof(struct shard) == 64, "a shard is one cache line");
+#define NOBODY UINT64_MAX /* the low mark without a watcher */
 
 struct rep_floor {
     struct shard shards[REP_FLOOR_SHARDS];
+    atomic_ullong low[REP_FLOOR_WATCHERS];     /* [a] or NOBODY */
+    _Alignas(CACHE_LINE) atomic_ullong passed; /* [a] left no floor */
     struct line *lines; /* [c] the array; inside `memory`, aligned */
     void *memory;       /* [c] */
     uint64_t per_shard; /* [c] lines of a shard, below 2^32 */
 };
 
-/* A line's number rises with the hash: a walk by line is a walk by hash. */
+/* A line's number rises with the hash: a walk by line is a walk by hash. All
+ * lines of a shard belong to one cell and the other way round, whatever their
+ * number: rounding down twice is rounding down once. */
 static uint64_t line_of(const struct rep_floor *t, uint64_t hash)
 {
     uint64_t total = t->per_shard * REP_FLOOR_SHARDS;
@@ -43,9 +51,9 @@ static uint64_t line_of(const struct rep_floor *t, uint64_t hash)
     return (hash >> 32) * total >> 32;
 }
 
-static struct shard *shard_of(struct rep_floor *t, uint64_t line)
+static struct shard *shard_of(struct rep_floor *t, uint64_t hash)
 {
-    return &t->shards[line / t->per_shard];
+    return &t->shards[rep_floor_cell(t, hash)];
 }
 
 size_t rep_floor_default_bytes(size_t memory_limit)
@@ -61,11 +69,12 @@ size_t rep_floor_default_bytes(size_t memory_limit)
 struct rep_floor *rep_floor_new(size_t bytes)
 {
     size_t per_shard = bytes / sizeof(struct line) / REP_FLOOR_SHARDS;
-    struct rep_floor *t = calloc(1, sizeof(*t));
+    struct rep_floor *t = aligned_alloc(CACHE_LINE, sizeof(*t));
 
     if (t == NULL) {
         return NULL;
     }
+    memset(t, 0, sizeof(*t));
     /* Line numbers are computed in 64 bits from 32 of the hash. */
     per_shard = per_shard == 0 ? 1 : per_shard;
     per_shard = per_shard > UINT32_MAX / REP_FLOOR_SHARDS
@@ -78,6 +87,9 @@ struct rep_floor *rep_floor_new(size_t bytes)
         return NULL;
     }
     t->per_shard = per_shard;
+    for (int i = 0; i < REP_FLOOR_WATCHERS; i++) {
+        atomic_store_explicit(&t->low[i], NOBODY, memory_order_relaxed);
+    }
     t->lines =
         (struct line *)(((uintptr_t)t->memory + sizeof(struct line) - 1) &
                         ~(uintptr_t)(sizeof(struct line) - 1));
@@ -95,7 +107,7 @@ void rep_floor_free(struct rep_floor *t)
 uint64_t rep_floor_get(struct rep_floor *t, uint64_t hash)
 {
     uint64_t at = line_of(t, hash);
-    struct shard *shard = shard_of(t, at);
+    struct shard *shard = shard_of(t, hash);
     const struct line *line = &t->lines[at];
     uint64_t version = 0;
 
@@ -118,21 +130,34 @@ static void add(atomic_ullong *counter, uint64_t n)
         memory_order_relaxed);
 }
 
-/* Notes that a floor of `version` is not kept. Shard locked. */
-static void drop_locked(struct shard *shard, uint64_t version)
+/* Written under the shard's lock only; atomic for those who read it without. */
+static void raise_to(atomic_ullong *mark, uint64_t version)
+{
+    if (atomic_load_explicit(mark, memory_order_relaxed) < version) {
+        atomic_store_explicit(mark, version, memory_order_relaxed);
+    }
+}
+
+/* Notes that a floor of `version` is not kept. Shard locked. A low mark read
+ * late is a lower one, and only tells of a floor too many. */
+static void drop_locked(struct rep_floor *t, struct shard *shard,
+                        uint64_t version)
 {
     lock_assert(LOCK_FLOOR);
     add(&shard->dropped, 1);
-    if (atomic_load_explicit(&shard->missed, memory_order_relaxed) < version) {
-        /* Read without the lock by rep_floor_missed. */
-        atomic_store_explicit(&shard->missed, version, memory_order_relaxed);
+    raise_to(&shard->past, version);
+    for (int i = 0; i < REP_FLOOR_WATCHERS; i++) {
+        if (version >= atomic_load_explicit(&t->low[i], memory_order_relaxed)) {
+            raise_to(&shard->missed[i], version);
+        }
     }
 }
 
 /* Puts a new floor into the free or the lowest place. Shard locked. */
-static void insert_locked(struct shard *shard, struct line *line, uint64_t hash,
+static void insert_locked(struct rep_floor *t, struct line *line, uint64_t hash,
                           uint64_t version)
 {
+    struct shard *shard = shard_of(t, hash);
     struct rep_floor_entry *lowest = &line->way[0];
 
     lock_assert(LOCK_FLOOR);
@@ -144,19 +169,18 @@ static void insert_locked(struct shard *shard, struct line *line, uint64_t hash,
     if (lowest->version == 0) {
         add(&shard->count, 1);
     } else if (lowest->version >= version) {
-        drop_locked(shard, version);
+        drop_locked(t, shard, version);
         return;
     } else {
-        drop_locked(shard, lowest->version);
+        drop_locked(t, shard, lowest->version);
     }
     *lowest = (struct rep_floor_entry){hash, version};
 }
 
 bool rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t version)
 {
-    uint64_t at = line_of(t, hash);
-    struct shard *shard = shard_of(t, at);
-    struct line *line = &t->lines[at];
+    struct shard *shard = shard_of(t, hash);
+    struct line *line = &t->lines[line_of(t, hash)];
     struct rep_floor_entry *held = NULL;
     bool raised = false;
 
@@ -170,7 +194,7 @@ bool rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t version)
         }
     }
     if (held == NULL) {
-        insert_locked(shard, line, hash, version);
+        insert_locked(t, line, hash, version);
         raised = true;
     } else if (held->version < version) {
         held->version = version;
@@ -184,7 +208,7 @@ bool rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t version)
 static size_t copy_line(struct rep_floor *t, uint64_t at, uint64_t threshold,
                         struct rep_floor_entry *out)
 {
-    struct shard *shard = shard_of(t, at);
+    struct shard *shard = &t->shards[at / t->per_shard];
     const struct line *line = &t->lines[at];
     size_t n = 0;
 
@@ -217,25 +241,63 @@ size_t rep_floor_walk(struct rep_floor *t, struct rep_floor_cursor *cursor,
     return n;
 }
 
-uint64_t rep_floor_missed(const struct rep_floor *t, uint64_t hash)
-{
-    const struct shard *shard = &t->shards[line_of(t, hash) / t->per_shard];
+/* ---- what is not held any more ---------------------------------------- */
 
-    /* Partner: the store in drop_locked. */
-    return atomic_load_explicit(&shard->missed, memory_order_relaxed);
+void rep_floor_watch(struct rep_floor *t, int watcher)
+{
+    assert(watcher >= 0 && watcher < REP_FLOOR_WATCHERS);
+    rep_floor_set_low(t, watcher, 0);
+    for (unsigned i = 0; i < REP_FLOOR_SHARDS; i++) {
+        struct shard *shard = &t->shards[i];
+
+        /* What is dropped later sees the low mark; earlier, is past. */
+        lock_take(&shard->lock, LOCK_FLOOR);
+        atomic_store_explicit(&shard->missed[watcher], rep_floor_past(t, i),
+                              memory_order_relaxed);
+        lock_drop(&shard->lock, LOCK_FLOOR);
+    }
 }
 
-uint64_t rep_floor_missed_any(const struct rep_floor *t)
+void rep_floor_unwatch(struct rep_floor *t, int watcher)
 {
-    uint64_t greatest = 0;
+    rep_floor_set_low(t, watcher, NOBODY);
+}
 
-    for (int i = 0; i < REP_FLOOR_SHARDS; i++) {
-        uint64_t v =
-            atomic_load_explicit(&t->shards[i].missed, memory_order_relaxed);
-
-        greatest = v > greatest ? v : greatest;
+void rep_floor_set_low(struct rep_floor *t, int watcher, uint64_t low)
+{
+    /* Partner: the load in drop_locked. */
+    if (atomic_load_explicit(&t->low[watcher], memory_order_relaxed) != low) {
+        atomic_store_explicit(&t->low[watcher], low, memory_order_relaxed);
     }
-    return greatest;
+}
+
+void rep_floor_pass(struct rep_floor *t, uint64_t version)
+{
+    const uint64_t ms =
+        (UINT64_C(1) << (VERSION_SLOT_BITS + VERSION_COUNTER_BITS)) - 1;
+    unsigned long long seen = atomic_load(&t->passed);
+
+    /* Sequentially consistent, as the load in rep_floor_past: rep/log lets
+     * only those removals go without a floor that a watcher to come sees. */
+    while (seen < version &&
+           !atomic_compare_exchange_weak(&t->passed, &seen, version | ms)) {
+    }
+}
+
+uint64_t rep_floor_past(const struct rep_floor *t, unsigned cell)
+{
+    uint64_t past =
+        atomic_load_explicit(&t->shards[cell].past, memory_order_relaxed);
+    uint64_t passed = atomic_load(&t->passed);
+
+    return past > passed ? past : passed;
+}
+
+uint64_t rep_floor_missed(const struct rep_floor *t, int watcher, unsigned cell)
+{
+    /* Partner: the store in drop_locked. */
+    return atomic_load_explicit(&t->shards[cell].missed[watcher],
+                                memory_order_relaxed);
 }
 
 void rep_floor_stats(const struct rep_floor *t, struct rep_floor_stats *out)

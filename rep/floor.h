@@ -8,8 +8,16 @@
  * line. Two keys of one agreed hash share a floor, which is safe: it can only
  * refuse or remove more (a miss), never less.
  *
+ * The hashes are divided into cells, one a shard. Of each the table remembers
+ * what no floor tells any more: `past`, the greatest version removed without a
+ * kept floor, and for each watcher (a run of a peer, linked or away) `missed`,
+ * the greatest floor dropped that the watcher had not acknowledged. What a
+ * watcher offers at or below that, and nobody holds here, may be something
+ * that was removed. Both are told before the floor is gone: read them after
+ * rep_floor_get.
+ *
  * Layer:     2. Includes layer 0 only.
- * Threads:   any.
+ * Threads:   any; watchers come, go and move in the replication thread.
  * Locks:     takes LOCK_FLOOR (one per shard); calls nothing while holding it.
  * Ownership: functions borrow their arguments unless they say takes or gives.
  */
@@ -22,7 +30,8 @@
 
 #include "base/util.h" /* MUST_CHECK */
 
-#define REP_FLOOR_SHARDS 64
+#define REP_FLOOR_SHARDS   64 /* and cells */
+#define REP_FLOOR_WATCHERS 16 /* watcher r is reader r of rep/log */
 
 struct rep_floor;
 
@@ -64,12 +73,35 @@ size_t rep_floor_walk(struct rep_floor *t, struct rep_floor_cursor *cursor,
                       uint64_t threshold, struct rep_floor_entry *out,
                       size_t most);
 
-/* Greatest version dropped from the shard that `hash` belongs to, 0: none.
- * Whoever last heard from us before that may hold something older. */
-uint64_t rep_floor_missed(const struct rep_floor *t, uint64_t hash);
+/* ---- what is not held any more ---------------------------------------- */
 
-/* The same over all shards. */
-uint64_t rep_floor_missed_any(const struct rep_floor *t);
+/* The cell of a hash, from 0: it rises with the hash, alike in every table. */
+static inline unsigned rep_floor_cell(const struct rep_floor *t, uint64_t hash)
+{
+    (void)t;
+    return (unsigned)((hash >> 32) * REP_FLOOR_SHARDS >> 32);
+}
+
+/* The watcher counts from now on: what it missed begins with what is past, and
+ * it has acknowledged nothing. */
+void rep_floor_watch(struct rep_floor *t, int watcher);
+void rep_floor_unwatch(struct rep_floor *t, int watcher);
+
+/* Floors at or above `low` are unacknowledged by the watcher. */
+void rep_floor_set_low(struct rep_floor *t, int watcher, uint64_t low);
+
+/* Something of at most `version` was removed and left no floor: it is past in
+ * every cell (rounded up to the end of its millisecond, so that a stream of
+ * removals rarely writes). */
+void rep_floor_pass(struct rep_floor *t, uint64_t version);
+
+/* Greatest version removed without a floor that is kept; 0: none. */
+uint64_t rep_floor_past(const struct rep_floor *t, unsigned cell);
+
+/* Greatest floor dropped unacknowledged by the watcher, or past before it
+ * watched. Only rises. */
+uint64_t rep_floor_missed(const struct rep_floor *t, int watcher,
+                          unsigned cell);
 
 /* Figures: floors held, places, floors dropped since the start. */
 struct rep_floor_stats {
