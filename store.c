@@ -331,7 +331,7 @@ static void *alloc_evicting(unsigned slab_class, bool chained)
     return p;
 }
 
-struct item *store_make(const struct store_new *n)
+static struct item_shape shape_of(const struct store_new *n)
 {
     struct item_shape shape = {
         .key = n->key->ptr,
@@ -340,19 +340,41 @@ struct item *store_make(const struct store_new *n)
         .bits = store_bits_for(n),
         .stripe = assoc_stripe_of(n->key->hv),
     };
-    struct item *it;
 
     shape.slab_class =
         slabs_class(item_size_for(shape.bits, shape.nkey, shape.nbytes));
-    it = alloc_evicting(shape.slab_class, (shape.bits & ITEM_CHAINED) != 0);
+    return shape;
+}
+
+static struct item *make_of(struct item *it, const struct item_shape *shape,
+                            const struct store_new *n)
+{
     if (it == NULL) {
         return NULL;
     }
-    item_make(it, &shape);
+    item_make(it, shape);
     item_set_flags(it, n->attrs.flags);
     it->exptime = n->attrs.exptime;
     atomic_store_explicit(&it->accessed, clock_seconds(), memory_order_relaxed);
     return it;
+}
+
+struct item *store_make(const struct store_new *n)
+{
+    struct item_shape shape = shape_of(n);
+    bool chained = (shape.bits & ITEM_CHAINED) != 0;
+
+    return make_of(alloc_evicting(shape.slab_class, chained), &shape, n);
+}
+
+struct item *store_make_free(const struct store_new *n)
+{
+    struct item_shape shape = shape_of(n);
+
+    if ((shape.bits & ITEM_CHAINED) != 0) {
+        return NULL;
+    }
+    return make_of(slabs_alloc(shape.slab_class), &shape, n);
 }
 
 /* While an item is being filled its queue links are free: `next` is the ref of

@@ -220,7 +220,8 @@ struct store_change {
     enum store_op op;
     const struct store_key *key; /* NULL for FLUSH */
     uint64_t version; /* applied changes: the peer's; 0: draw a new one */
-    uint32_t source;  /* applied changes: the peer it came from; local 0 */
+    uint32_t source;  /* applied changes: where it came from, as the caller of
+                         store_apply put it (opaque here); local 0 */
 };
 
 struct store_observer {
@@ -245,17 +246,31 @@ void store_observe(const struct store_observer *observer);
 
 enum store_applied {
     STORE_APPLIED,      /* the incoming state is now ours */
+    STORE_APPLIED_OVER, /* and replaced one of ours that `unacked` meant */
     STORE_APPLIED_SAME, /* equal already, perhaps a later expiry taken */
     STORE_STALE,        /* ours is newer: nothing changed */
     STORE_UNSTORABLE,   /* no room or too large: kept as a floor instead */
+    STORE_MISSED,       /* nothing held, and `missed` refused: no change */
+    STORE_WANTED,       /* touch, offer: this version would be taken */
 };
+
+/* Nothing is held for the key, not even a floor: whether a state of this
+ * version may be older than what was removed here. Runs under the stripe. */
+typedef bool store_missed(void *ctx, const struct store_key *key,
+                          uint64_t version);
 
 struct store_incoming {
     struct store_attrs attrs;
     uint64_t version;
     uint64_t cas;    /* visible cas, 0: the version */
     uint32_t source; /* as in store_change */
+    uint16_t bits;   /* ITEM_B64KEY, STALE, TOKEN_SENT, TOUCHED to be kept */
     bool local;      /* a legacy peer's: takes a new version and always wins */
+    /* A live item of our own slot from this version on is one that the peer
+     * did not know: see STORE_APPLIED_OVER. 0: none. */
+    uint64_t unacked;
+    store_missed *missed; /* NULL: everything may be taken */
+    void *missed_ctx;
 };
 
 /* Applies an item from a peer, whole value at hand. */
@@ -263,8 +278,12 @@ enum store_applied store_apply(const struct store_key *key,
                                const struct store_incoming *in,
                                const void *value, size_t n) MUST_CHECK;
 
-/* The same for a value that arrives in pieces: reserve (mode ADD, so that a
- * refusal removes nothing), fill, then this. Takes `it`. */
+/* The same for a value that arrives in pieces: reserve (with this, or as
+ * clients do in mode ADD, so that a refusal removes nothing), fill, then
+ * store_apply_item, which takes `it`. */
+enum store_status store_apply_reserve(const struct store_key *key,
+                                      const struct store_incoming *in, size_t n,
+                                      struct item **out) MUST_CHECK;
 enum store_applied store_apply_item(struct item *it,
                                     const struct store_key *key,
                                     const struct store_incoming *in) MUST_CHECK;
@@ -274,6 +293,18 @@ enum store_applied store_apply_item(struct item *it,
 enum store_applied store_apply_floor(const struct store_key *key,
                                      uint64_t version,
                                      uint32_t source) MUST_CHECK;
+
+/* A peer's expiry for the item of just this version: taken when later by over
+ * 2 s (APPLIED; else APPLIED_SAME). WANTED: the item is not here. Of `in`,
+ * flags and bits are not used. */
+enum store_applied
+store_apply_touch(const struct store_key *key,
+                  const struct store_incoming *in) MUST_CHECK;
+
+/* What would become of an item of this version, without one: MISSED, WANTED,
+ * STALE, or APPLIED_SAME when just this one is held. */
+enum store_applied store_weigh(const struct store_key *key,
+                               const struct store_incoming *in) MUST_CHECK;
 
 /* A peer's flush: the barrier rises to `version`. False: it was there. One
  * that was made at once takes an older delayed flush away. */

@@ -46,17 +46,23 @@ static int compare_state(const struct item *held, const struct incoming *x)
     return compare_bytes(held, x);
 }
 
-/* Equal states: the later expiry is taken when it is later by over 2 s, which
- * two clocks corrected to within that cannot take for a change. */
-static void take_later_expiry(struct item *held, uint32_t theirs)
+/* The later expiry is taken when it is later by over 2 s, which two clocks
+ * corrected to within that cannot take for a change. Others may have to hear
+ * of it. */
+static bool take_later_expiry(struct item *held, const struct store_key *key,
+                              const struct store_incoming *in)
 {
+    uint32_t theirs = in->attrs.exptime;
     bool later = theirs == 0 ? held->exptime != 0
                              : held->exptime != 0 && theirs > held->exptime + 2;
 
     if (later) {
         held->exptime = theirs;
         held->bits |= ITEM_TOUCHED;
+        (void)store_record_locked(STORE_OP_TOUCH, key, held->version,
+                                  in->source);
     }
+    return later;
 }
 
 static uint64_t floor_of(const struct store_key *key)
@@ -66,29 +72,56 @@ static uint64_t floor_of(const struct store_key *key)
                : store.observer->floor(store.observer->ctx, key->ptr, key->len);
 }
 
-/* What becomes of an incoming versioned state beside the item held (dead or
- * alive, or NULL). */
-static enum store_applied judge_locked(struct item *held,
-                                       const struct incoming *x)
+/* What becomes of an incoming version beside the item held (dead or alive, or
+ * NULL): MISSED, STALE, WANTED, or APPLIED_SAME when they are equal. */
+static enum store_applied weigh_locked(const struct item *held,
+                                       const struct store_key *key,
+                                       const struct store_incoming *in)
 {
-    uint64_t v = x->in->version;
-    int order;
+    uint64_t v = in->version, floor = floor_of(key);
 
-    if (v <= store_barrier() || v < floor_of(x->key)) {
+    if (held == NULL && floor == 0 && in->missed != NULL &&
+        in->missed(in->missed_ctx, key, v)) {
+        return STORE_MISSED;
+    }
+    if (v <= store_barrier() || v < floor) {
         return STORE_STALE;
     }
     if (held == NULL || v > held->version) {
-        return STORE_APPLIED;
+        return STORE_WANTED;
     }
-    if (v < held->version) {
-        return STORE_STALE;
+    return v < held->version ? STORE_STALE : STORE_APPLIED_SAME;
+}
+
+/* Whether taking `in` undoes a change made here that its sender did not know
+ * of. The low bits of a version tell who drew it. */
+static bool is_over(const struct item *held, const struct store_incoming *in)
+{
+    return held != NULL && in->unacked != 0 && held->version >= in->unacked &&
+           (uint8_t)held->version == version_slot() &&
+           store_dead(held) == STORE_HIT;
+}
+
+/* The same for the whole state of an item: APPLIED, or APPLIED_OVER, instead
+ * of WANTED, and equal versions are told apart. */
+static enum store_applied judge_locked(struct item *held,
+                                       const struct incoming *x)
+{
+    enum store_applied verdict = weigh_locked(held, x->key, x->in);
+
+    if (verdict == STORE_APPLIED_SAME) {
+        int order = compare_state(held, x);
+
+        if (order == 0) {
+            (void)take_later_expiry(held, x->key, x->in);
+            return STORE_APPLIED_SAME;
+        }
+        verdict = order > 0 ? STORE_WANTED : STORE_STALE;
     }
-    order = compare_state(held, x);
-    if (order == 0) {
-        take_later_expiry(held, x->in->attrs.exptime);
-        return STORE_APPLIED_SAME;
+    if (verdict == STORE_WANTED) {
+        verdict = is_over(held, x->in) ? STORE_APPLIED_OVER : STORE_APPLIED;
     }
-    return order > 0 ? STORE_APPLIED : STORE_STALE;
+    return verdict;
 }
 
 /* A legacy peer sends the low half of a cas that may be ours: then its value
@@ -109,6 +142,11 @@ static enum store_applied judge(struct item *held, const struct incoming *x)
     return x->in->local ? judge_legacy_locked(held, x) : judge_locked(held, x);
 }
 
+static bool is_taken(enum store_applied verdict)
+{
+    return verdict == STORE_APPLIED || verdict == STORE_APPLIED_OVER;
+}
+
 static struct store_change change_of(const struct store_incoming *in)
 {
     return (struct store_change){.op = STORE_OP_ITEM,
@@ -123,7 +161,7 @@ static struct store_new new_of(const struct store_key *key,
 
     return (struct store_new){.key = key,
                               .attrs = in->attrs,
-                              .bits = own_cas ? ITEM_HAS_CAS : 0,
+                              .bits = in->bits | (own_cas ? ITEM_HAS_CAS : 0U),
                               .nbytes = n};
 }
 
@@ -137,6 +175,20 @@ static enum store_applied unstorable(const struct store_key *key,
         (void)!store_apply_floor(key, in->version, in->source);
     }
     return STORE_UNSTORABLE;
+}
+
+enum store_status store_apply_reserve(const struct store_key *key,
+                                      const struct store_incoming *in, size_t n,
+                                      struct item **out)
+{
+    struct store_new new = new_of(key, in, n);
+
+    *out = NULL;
+    if (store_too_large(&new)) {
+        return STORE_TOO_LARGE;
+    }
+    *out = store_make(&new);
+    return *out == NULL ? STORE_NO_MEMORY : STORE_OK;
 }
 
 enum store_applied store_apply_item(struct item *it,
@@ -155,34 +207,62 @@ enum store_applied store_apply_item(struct item *it,
     s = assoc_take(assoc_stripe_of(key->hv));
     held = assoc_find(s, key->hv, key->ptr, key->len);
     verdict = judge(held, &x);
-    if (verdict == STORE_APPLIED) {
+    if (is_taken(verdict)) {
         linked = store_link_locked(s, key, held, it, &change);
     }
     assoc_drop(s);
     if (!linked) {
         store_cancel(it);
     }
-    return verdict == STORE_APPLIED && !linked ? unstorable(key, in) : verdict;
+    return is_taken(verdict) && !linked ? unstorable(key, in) : verdict;
 }
 
-/* The verdict, carried out at once where that needs no memory; *done tells. */
-static enum store_applied apply_in_place(const struct incoming *x,
-                                         const struct store_new *new,
-                                         bool *done)
+static void overwrite_locked(struct item *held, const struct incoming *x,
+                             const struct store_new *new)
+{
+    struct store_change change = change_of(x->in);
+
+    store_overwrite_locked(held, new, x->bytes,
+                           store_record_locked(STORE_OP_ITEM, x->key,
+                                               change.version, change.source));
+    item_set_cas(held, x->in->local ? 0 : x->in->cas);
+}
+
+/* A new item where there is memory for it without evicting. */
+static bool link_locked(struct assoc_stripe *s, struct item *held,
+                        const struct incoming *x, const struct store_new *new)
+{
+    struct store_change change = change_of(x->in);
+    struct item *it = store_make_free(new);
+
+    if (it == NULL) {
+        return false;
+    }
+    memcpy(item_data(it), x->bytes, x->n);
+    item_set_cas(it, x->in->local ? 0 : x->in->cas);
+    if (!store_link_locked(s, x->key, held, it, &change)) {
+        store_cancel(it);
+        return false;
+    }
+    return true;
+}
+
+/* The verdict, carried out in the same hold where that needs no eviction: one
+ * look at index and floors for nearly every item; *done tells. */
+static enum store_applied apply_at_once(const struct incoming *x,
+                                        const struct store_new *new, bool *done)
 {
     struct assoc_stripe *s = assoc_take(assoc_stripe_of(x->key->hv));
     struct item *held = assoc_find(s, x->key->hv, x->key->ptr, x->key->len);
     enum store_applied verdict = judge(held, x);
-    struct store_change change = change_of(x->in);
 
-    *done = verdict != STORE_APPLIED;
+    *done = !is_taken(verdict);
     if (!*done && held != NULL && store_fits_in_place(held, new)) {
-        store_overwrite_locked(held, new, x->bytes,
-                               store_record_locked(STORE_OP_ITEM, x->key,
-                                                   change.version,
-                                                   change.source));
-        item_set_cas(held, x->in->local ? 0 : x->in->cas);
+        overwrite_locked(held, x, new);
         *done = true;
+    }
+    if (!*done) {
+        *done = link_locked(s, held, x, new);
     }
     assoc_drop(s);
     return verdict;
@@ -202,7 +282,7 @@ enum store_applied store_apply(const struct store_key *key,
     if (store_too_large(&new)) {
         return unstorable(key, in);
     }
-    verdict = apply_in_place(&x, &new, &done);
+    verdict = apply_at_once(&x, &new, &done);
     if (done) {
         return verdict;
     }
@@ -215,6 +295,31 @@ enum store_applied store_apply(const struct store_key *key,
         return unstorable(key, in);
     }
     return store_apply_item(it, key, in);
+}
+
+enum store_applied store_apply_touch(const struct store_key *key,
+                                     const struct store_incoming *in)
+{
+    struct assoc_stripe *s = assoc_take(assoc_stripe_of(key->hv));
+    struct item *held = assoc_find(s, key->hv, key->ptr, key->len);
+    enum store_applied verdict = weigh_locked(held, key, in);
+
+    if (verdict == STORE_APPLIED_SAME && take_later_expiry(held, key, in)) {
+        verdict = STORE_APPLIED;
+    }
+    assoc_drop(s);
+    return verdict;
+}
+
+enum store_applied store_weigh(const struct store_key *key,
+                               const struct store_incoming *in)
+{
+    struct assoc_stripe *s = assoc_take(assoc_stripe_of(key->hv));
+    enum store_applied verdict =
+        weigh_locked(assoc_find(s, key->hv, key->ptr, key->len), key, in);
+
+    assoc_drop(s);
+    return verdict;
 }
 
 enum store_applied store_apply_floor(const struct store_key *key,

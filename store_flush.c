@@ -79,8 +79,13 @@ void store_flush(uint32_t at)
  * node; a counting clock has no seconds and draws one. */
 static uint64_t barrier_at(uint32_t at)
 {
-    return version_is_hybrid() ? version_at_ms((uint64_t)at * 1000) - 1
-                               : version_next();
+    uint64_t first = version_at_ms((uint64_t)at * 1000);
+
+    if (!version_is_hybrid()) {
+        return version_next();
+    }
+    /* A peer may say a second that is before all versions. */
+    return first > 1 ? first - 1 : 1;
 }
 
 /* A drawn version looks like one once in four thousand million. */

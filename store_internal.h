@@ -57,6 +57,10 @@ bool store_too_large(const struct store_new *n);
 /* Allocates, evicting when needed. NULL: no memory. No lock held. */
 struct item *store_make(const struct store_new *n);
 
+/* The same without evicting, so that a stripe may be held. NULL: take the long
+ * way; always for one in pieces. */
+struct item *store_make_free(const struct store_new *n);
+
 /* Appends bytes to a reserved item; false when memory ran out. */
 bool store_fill(struct item *it, size_t *filled, const void *p, size_t n);
 

@@ -1,6 +1,5 @@
 #include "rep/apply.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,74 +8,63 @@
 #include "base/log.h"
 #include "base/version.h"
 
-enum {
-    GATHER = 16,        /* changes looked up ahead together */
-    SENT_PLACES = 16384 /* keys remembered as sent to a legacy peer */
-};
+enum { GATHER = 16 }; /* messages looked up ahead together */
 
-/* Where the data of a line goes when it does not lie whole in the buffer. */
-enum data_state { DATA_NONE, DATA_FILL, DATA_SKIP };
-
-struct sent {
-    uint64_t hv;
-    uint64_t ms;
+/* The value that travels in parts; one at a time, as rep/frame sees to. */
+struct big {
+    struct frame_msg msg; /* its ITEM_BEGIN; the key points to `key` */
+    char key[KEY_MAX_LENGTH];
+    struct item *it; /* reserved, ours; NULL: refused, or none under way */
+    size_t filled;   /* bytes of the value that have come */
 };
 
 struct rep_apply {
     struct rep_apply_config config;
-    bool copying; /* LEGACY: the peer's first copy is still arriving */
-
-    enum data_state data;
-    struct item *it;     /* FILL: reserved, ours */
-    size_t filled;       /* FILL: bytes of value in it */
-    uint64_t left;       /* bytes still to come, CR LF included */
-    struct wire_msg big; /* FILL: its line; key points to big_key */
-    char big_key[KEY_MAX_LENGTH];
-
-    uint64_t scan_sent_ms;         /* LEGACY: when a scan sent something last */
-    struct sent sent[SENT_PLACES]; /* LEGACY */
+    struct rep_apply_calls calls;
+    int32_t shift;
+    bool verbose;     /* for this body: the lines of -vv are wanted */
+    uint64_t unacked; /* for these messages: see store_incoming */
+    struct frame_stream stream;
+    struct big big;
     struct rep_apply_stats stats;
 };
 
-/* A change whose bytes are all there. */
 struct change {
-    struct wire_msg msg;
-    const char *data;
-    struct store_key key;
+    struct frame_msg msg;
+    struct store_key key; /* when it has one */
 };
 
-static uint32_t source_of(const struct rep_apply *ap)
-{
-    return (uint32_t)ap->config.reader + 1;
-}
-
-static bool is_legacy(const struct rep_apply *ap)
-{
-    return ap->config.dialect == WIRE_LEGACY;
-}
-
-struct rep_apply *rep_apply_new(const struct rep_apply_config *config)
+struct rep_apply *rep_apply_new(const struct rep_apply_config *config,
+                                const struct rep_apply_calls *calls)
 {
     struct rep_apply *ap = calloc(1, sizeof(*ap));
 
     if (ap != NULL) {
         ap->config = *config;
-        ap->copying = is_legacy(ap);
+        ap->calls = *calls;
     }
     return ap;
 }
 
+static void drop_big(struct rep_apply *ap)
+{
+    if (ap->big.it != NULL) {
+        store_cancel(ap->big.it);
+        ap->big.it = NULL;
+    }
+}
+
 void rep_apply_free(struct rep_apply *ap)
 {
-    if (ap != NULL && ap->it != NULL) {
-        store_cancel(ap->it);
+    if (ap != NULL) {
+        drop_big(ap);
     }
     free(ap);
 }
 
-void rep_apply_copied(struct rep_apply *ap)
+void rep_apply_shift(struct rep_apply *ap, int32_t seconds)
 {
-    ap->copying = false;
+    ap->shift = seconds;
 }
 
 void rep_apply_stats(const struct rep_apply *ap, struct rep_apply_stats *out)
@@ -86,25 +74,92 @@ void rep_apply_stats(const struct rep_apply *ap, struct rep_apply_stats *out)
 
 /* ---- the lines of -vv --------------------------------------------------- */
 
-static void print_line(const struct rep_apply *ap, const struct wire_msg *msg)
+/* Keys given in base64 may hold anything: no line breaks in our lines. */
+static const char *printable(const struct frame_msg *msg)
 {
-    log_print(2, "<%d %.*s\n", ap->config.fd, (int)msg->line_len, msg->line);
+    static _Thread_local char key[KEY_MAX_LENGTH + 1];
+
+    for (unsigned i = 0; i < msg->nkey; i++) {
+        unsigned char c = (unsigned char)msg->key[i];
+
+        key[i] = c <= ' ' || c == 0x7f ? '?' : (char)c;
+    }
+    key[msg->nkey] = '\0';
+    return key;
+}
+
+#define U(v) ((unsigned long long)(v))
+
+static void print_item(int fd, const struct frame_msg *msg)
+{
+    if ((msg->bits & FRAME_HAS_CAS) != 0) {
+        log_print(2, "<%d rep %s %u %u %u %llu %llu\n", fd, printable(msg),
+                  msg->flags, msg->exptime, msg->nbytes, U(msg->version),
+                  U(msg->cas));
+    } else {
+        log_print(2, "<%d rep %s %u %u %u %llu\n", fd, printable(msg),
+                  msg->flags, msg->exptime, msg->nbytes, U(msg->version));
+    }
+}
+
+/* As repcached printed the line of each change that it received. */
+static void print_state(int fd, const struct frame_msg *msg)
+{
+    switch (msg->type) {
+    case FRAME_ITEM:
+    case FRAME_ITEM_BEGIN:
+        print_item(fd, msg);
+        break;
+    case FRAME_DELETE:
+        log_print(2, "<%d delete %s %llu\n", fd, printable(msg),
+                  U(msg->version));
+        break;
+    case FRAME_FLOOR:
+        log_print(2, "<%d floor %016llx %llu\n", fd, U(msg->hash),
+                  U(msg->version));
+        break;
+    case FRAME_TOUCH:
+        log_print(2, "<%d touch %s %u %llu\n", fd, printable(msg), msg->exptime,
+                  U(msg->version));
+        break;
+    case FRAME_BARRIER:
+        log_print(2, "<%d flush_all 0 %llu\n", fd, U(msg->version));
+        break;
+    case FRAME_FLUSH_AT:
+        log_print(2, "<%d flush_all %llu %llu\n", fd, U(msg->at_ms / 1000),
+                  U(msg->version));
+        break;
+    case FRAME_OFFER:
+        log_print(2, "<%d offer %s %llu\n", fd, printable(msg),
+                  U(msg->version));
+        break;
+    case FRAME_GONE:
+        log_print(2, "<%d gone %s %llu\n", fd, printable(msg), U(msg->version));
+        break;
+    default: /* no state */
+        break;
+    }
 }
 
 /* What a client would have been answered; nothing is on this link. */
 static void print_answer(const struct rep_apply *ap, const char *answer)
 {
-    log_print(2, "REP>%d %s\n", ap->config.fd, answer);
+    if (ap->verbose) {
+        log_print(2, "REP>%d %s\n", ap->config.fd, answer);
+    }
 }
 
 static void print_stored(const struct rep_apply *ap, enum store_applied applied)
 {
     switch (applied) {
     case STORE_APPLIED:
+    case STORE_APPLIED_OVER:
     case STORE_APPLIED_SAME:
         print_answer(ap, "STORED");
         break;
     case STORE_STALE:
+    case STORE_MISSED:
+    case STORE_WANTED:
         print_answer(ap, "NOT_STORED");
         break;
     case STORE_UNSTORABLE:
@@ -113,48 +168,11 @@ static void print_stored(const struct rep_apply *ap, enum store_applied applied)
     }
 }
 
-/* ---- conflicts with a legacy peer --------------------------------------- */
-
-void rep_apply_note_sent(struct rep_apply *ap,
-                         const struct rep_log_batch *batch, unsigned from,
-                         unsigned to)
-{
-    for (unsigned i = from; i < to; i++) {
-        const struct rep_log_entry *e = &batch->entry[i];
-
-        if (e->key != NULL) {
-            ap->sent[e->hv % SENT_PLACES] = (struct sent){e->hv, clock_ms()};
-        }
-    }
-}
-
-void rep_apply_note_scan(struct rep_apply *ap)
-{
-    ap->scan_sent_ms = clock_ms();
-}
-
-static bool is_recent(uint64_t ms)
-{
-    return ms != 0 && ms + REP_APPLY_RECENT_MS > clock_ms();
-}
-
-/* Its change and ours may have crossed: then it holds ours now, and we hold
- * its. Sending back what we hold makes both the same. */
-static void settle_conflict(struct rep_apply *ap, const struct store_key *key)
-{
-    const struct sent *sent = &ap->sent[key->hv % SENT_PLACES];
-
-    if (!ap->copying && (is_recent(ap->scan_sent_ms) ||
-                         (sent->hv == key->hv && is_recent(sent->ms)))) {
-        rep_log_resend(ap->config.log, ap->config.reader, key, version_last());
-    }
-}
-
-/* ---- values ------------------------------------------------------------- */
+/* ---- what the store is told --------------------------------------------- */
 
 static uint32_t shifted(const struct rep_apply *ap, uint32_t exptime)
 {
-    int64_t at = (int64_t)exptime + ap->config.expiry_shift;
+    int64_t at = (int64_t)exptime + ap->shift;
 
     if (exptime == 0) {
         return 0; /* never */
@@ -165,389 +183,359 @@ static uint32_t shifted(const struct rep_apply *ap, uint32_t exptime)
     return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
 }
 
-static struct store_incoming incoming(const struct rep_apply *ap,
-                                      const struct wire_msg *msg)
+/* Where a change came from, for rep/log: the peer, and the nodes it passed. */
+static uint32_t source_of(const struct rep_apply *ap,
+                          const struct frame_msg *msg)
 {
-    struct store_incoming in = {
-        .attrs = {msg->flags, shifted(ap, msg->exptime)},
-        .source = source_of(ap),
-        .local = is_legacy(ap),
-    };
+    uint32_t hops = msg->hops < UINT8_MAX ? msg->hops + 1U : UINT8_MAX;
 
-    if (is_legacy(ap)) {
-        in.version = msg->cas; /* tells the store our own come back */
-    } else {
-        in.version = msg->version;
-        in.cas = msg->cas != msg->version ? msg->cas : 0;
-    }
-    return in;
+    return (uint32_t)(ap->config.reader + 1) | hops << 8;
 }
 
-/* What the store said; a state older than ours makes ours go back. */
-static void judge(struct rep_apply *ap, enum store_applied applied,
-                  const struct store_key *key, uint64_t version)
+static uint16_t bits_of(const struct frame_msg *msg)
+{
+    unsigned bits = 0;
+
+    bits |= (msg->bits & FRAME_B64KEY) != 0 ? ITEM_B64KEY : 0U;
+    bits |= (msg->bits & FRAME_STALE) != 0 ? ITEM_STALE : 0U;
+    bits |= (msg->bits & FRAME_TOKEN_SENT) != 0 ? ITEM_TOKEN_SENT : 0U;
+    bits |= (msg->bits & FRAME_TOUCHED) != 0 ? ITEM_TOUCHED : 0U;
+    return (uint16_t)bits;
+}
+
+/* Whether something newer may have been removed here that the peer was never
+ * told of, and of which no floor tells any more. */
+static bool was_missed(void *ctx, const struct store_key *key, uint64_t version)
+{
+    const struct rep_apply *ap = ctx;
+    uint64_t hash = hash_key_agreed(key->ptr, key->len);
+    unsigned cell = rep_floor_cell(ap->config.floors, hash);
+
+    return version <=
+           rep_floor_missed(ap->config.floors, ap->config.reader, cell);
+}
+
+/* Of ITEM, BEGIN, TOUCH, OFFER: the fields that a message has not are 0. */
+static struct store_incoming incoming(struct rep_apply *ap,
+                                      const struct frame_msg *msg)
+{
+    return (struct store_incoming){
+        .attrs = {msg->flags, shifted(ap, msg->exptime)},
+        .version = msg->version,
+        .cas = msg->cas != msg->version ? msg->cas : 0,
+        .source = source_of(ap, msg),
+        .bits = bits_of(msg),
+        .unacked = ap->unacked,
+        .missed = was_missed,
+        .missed_ctx = ap,
+    };
+}
+
+static enum rep_apply_status answered(bool ok)
+{
+    return ok ? REP_APPLY_OK : REP_APPLY_BAD;
+}
+
+/* What follows from what the store said. */
+static enum rep_apply_status settle(struct rep_apply *ap,
+                                    enum store_applied applied,
+                                    const struct store_key *key,
+                                    uint64_t version)
 {
     switch (applied) {
     case STORE_APPLIED:
     case STORE_APPLIED_SAME:
         break;
+    case STORE_APPLIED_OVER:
+        ap->stats.lost++;
+        break;
     case STORE_STALE:
         ap->stats.stale++;
-        if (!is_legacy(ap)) {
-            rep_log_resend(ap->config.log, ap->config.reader, key, version);
-        }
+        rep_log_resend(ap->config.log, ap->config.reader, key, version);
         break;
     case STORE_UNSTORABLE:
         ap->stats.unstorable++;
         break;
+    case STORE_MISSED:
+        return answered(ap->calls.gone(ap->calls.ctx, key->ptr,
+                                       (uint8_t)key->len, version));
+    case STORE_WANTED:
+        return answered(ap->calls.want(ap->calls.ctx, key->ptr,
+                                       (uint8_t)key->len, version));
     }
-    if (is_legacy(ap)) {
-        settle_conflict(ap, key);
-    }
+    return REP_APPLY_OK;
 }
 
-/* Nothing older than the peer's change; a legacy peer's is now. */
-static enum store_applied
-apply_floor(struct rep_apply *ap, const struct store_key *key, uint64_t version)
-{
-    enum store_applied applied;
-
-    if (is_legacy(ap)) {
-        version = version_next();
-    }
-    applied = store_apply_floor(key, version, source_of(ap));
-    judge(ap, applied, key, version);
-    return applied;
-}
-
-/* LEGACY, nothing held: whether its copy may bring the key. */
-static bool copy_may_add(const struct rep_apply *ap,
-                         const struct store_key *key)
-{
-    uint64_t since = ap->config.unlinked_since;
-    uint64_t floor =
-        rep_floor_get(ap->config.floors, hash_key_agreed(key->ptr, key->len));
-
-    /* A node that was never linked flushed nothing of the peer's. */
-    return floor <= since && (since == 0 || store_barrier() <= since);
-}
-
-/* LEGACY: whether its first copy meets a change made here while unlinked. */
-static bool copy_is_older(const struct rep_apply *ap,
-                          const struct store_key *key)
-{
-    struct item *it;
-    bool ours_newer;
-
-    if (!ap->copying) {
-        return false;
-    }
-    it = store_hold(key, NULL);
-    if (it == NULL) {
-        return !copy_may_add(ap, key);
-    }
-    ours_newer = it->version > ap->config.unlinked_since;
-    store_release(it);
-    return ours_newer;
-}
-
-static void apply_item(struct rep_apply *ap, const struct change *c)
-{
-    struct store_incoming in = incoming(ap, &c->msg);
-
-    enum store_applied applied = STORE_STALE;
-
-    ap->stats.items++;
-    if (copy_is_older(ap, &c->key)) {
-        ap->stats.stale++;
-    } else {
-        applied = store_apply(&c->key, &in, c->data, c->msg.nbytes);
-        judge(ap, applied, &c->key, in.version);
-    }
-    print_stored(ap, applied);
-}
-
-/* ---- values that arrive in pieces --------------------------------------- */
+/* ---- values that arrive in parts ---------------------------------------- */
 
 static struct store_key big_key(const struct rep_apply *ap)
 {
-    return store_key(ap->big.key, ap->big.nkey);
+    return store_key(ap->big.msg.key, ap->big.msg.nkey);
 }
 
 /* It cannot be stored: nothing older may be served here either. */
-static void refuse_big(struct rep_apply *ap)
+static enum rep_apply_status refuse_big(struct rep_apply *ap)
 {
     struct store_key key = big_key(ap);
+    uint64_t version = ap->big.msg.version;
 
+    drop_big(ap);
     ap->stats.unstorable++;
-    (void)apply_floor(ap, &key, ap->big.version);
     print_stored(ap, STORE_UNSTORABLE);
-    ap->data = DATA_SKIP;
+    return settle(ap,
+                  store_apply_floor(&key, version, source_of(ap, &ap->big.msg)),
+                  &key, version);
 }
 
-static void begin_data(struct rep_apply *ap, const struct wire_msg *msg)
+static enum rep_apply_status begin_big(struct rep_apply *ap,
+                                       const struct change *c)
 {
-    struct store_incoming in = incoming(ap, msg);
-    struct store_key key;
+    struct store_incoming in = incoming(ap, &c->msg);
+    struct big *big = &ap->big;
 
-    ap->left = (uint64_t)msg->nbytes + 2;
-    ap->filled = 0;
-    ap->data = DATA_SKIP;
-    print_line(ap, msg);
-    if (msg->op != WIRE_REP) {
-        ap->stats.skipped++;
-        return;
-    }
-    ap->big = *msg;
-    memcpy(ap->big_key, msg->key, msg->nkey);
-    ap->big.key = ap->big_key;
-    ap->data = DATA_FILL;
-    key = big_key(ap);
-    if (store_reserve(&key, &in.attrs, STORE_ADD, msg->nbytes, &ap->it) !=
+    big->msg = c->msg;
+    memcpy(big->key, c->msg.key, c->msg.nkey);
+    big->msg.key = big->key;
+    big->filled = 0;
+    if (store_apply_reserve(&c->key, &in, c->msg.nbytes, &big->it) !=
         STORE_OK) {
-        ap->it = NULL;
-        refuse_big(ap);
+        return refuse_big(ap);
     }
+    return REP_APPLY_OK;
 }
 
-/* All bytes are there. */
-static void finish_big(struct rep_apply *ap)
+/* False: memory ran out. */
+static bool fill_big(struct big *big, const uint8_t *p, size_t n)
 {
-    struct store_key key = big_key(ap);
-    struct store_incoming in = incoming(ap, &ap->big);
-    struct item *it = ap->it;
-    enum store_applied applied = STORE_STALE;
+    size_t filled = big->filled;
 
-    ap->stats.items++;
-    ap->it = NULL;
-    if (copy_is_older(ap, &key)) {
-        ap->stats.stale++;
-        store_cancel(it);
-    } else {
-        applied = store_apply_item(it, &key, &in);
-        judge(ap, applied, &key, in.version);
-    }
-    print_stored(ap, applied);
-}
+    while (n > 0) {
+        struct iovec room = store_room(big->it, filled);
+        size_t part = room.iov_len < n ? room.iov_len : n;
 
-/* Copies value bytes into the item; returns how many it took. */
-static size_t fill_value(struct rep_apply *ap, const char *p, size_t n)
-{
-    size_t taken = 0;
-
-    while (taken < n && ap->filled < ap->big.nbytes) {
-        struct iovec room = store_room(ap->it, ap->filled);
-        size_t want = ap->big.nbytes - ap->filled;
-        size_t part;
-
-        if (room.iov_len == 0) {
-            store_cancel(ap->it);
-            ap->it = NULL;
-            refuse_big(ap);
-            break;
-        }
-        want = want < n - taken ? want : n - taken;
-        part = room.iov_len < want ? room.iov_len : want;
-        memcpy(room.iov_base, p + taken, part);
-        ap->filled += part;
-        taken += part;
-    }
-    ap->left -= taken;
-    return taken;
-}
-
-/* Takes bytes of the data under way; false when its end is not CR LF. */
-static bool take_data(struct rep_apply *ap, const char *p, size_t n,
-                      size_t *used)
-{
-    size_t at = ap->data == DATA_FILL ? fill_value(ap, p, n) : 0;
-
-    if (ap->data == DATA_SKIP) {
-        uint64_t rest = ap->left > 2 ? ap->left - 2 : 0;
-        size_t part = rest < n - at ? (size_t)rest : n - at;
-
-        at += part;
-        ap->left -= part;
-    }
-    while (ap->left <= 2 && ap->left > 0 && at < n) {
-        if (p[at] != (ap->left == 2 ? '\r' : '\n')) {
+        if (part == 0) {
             return false;
         }
-        at++;
-        ap->left--;
+        memcpy(room.iov_base, p, part);
+        filled += part;
+        p += part;
+        n -= part;
     }
-    if (ap->left == 0) {
-        if (ap->data == DATA_FILL) {
-            finish_big(ap);
-        }
-        ap->data = DATA_NONE;
-    }
-    *used += at;
     return true;
 }
 
-/* ---- flushes and floors ------------------------------------------------- */
-
-static void apply_flush(struct rep_apply *ap, const struct wire_msg *msg)
+/* All bytes are there. */
+static enum rep_apply_status finish_big(struct rep_apply *ap)
 {
-    uint64_t version = is_legacy(ap) ? version_next() : msg->version;
+    struct store_key key = big_key(ap);
+    struct store_incoming in = incoming(ap, &ap->big.msg);
+    struct item *it = ap->big.it;
+    enum store_applied applied;
 
-    ap->stats.flushes++;
-    if (msg->op == WIRE_FLUSH) {
-        (void)store_apply_barrier(version, source_of(ap));
-    } else {
-        /* Not shifted: the barrier it leads to has to be the same here. */
-        store_apply_flush_at(version, msg->exptime, source_of(ap));
+    ap->big.it = NULL;
+    ap->stats.items++;
+    applied = store_apply_item(it, &key, &in);
+    print_stored(ap, applied);
+    return settle(ap, applied, &key, in.version);
+}
+
+/* The parts of a value that was refused are swallowed. */
+static enum rep_apply_status take_part(struct rep_apply *ap,
+                                       const struct frame_msg *msg)
+{
+    struct big *big = &ap->big;
+
+    if (big->it == NULL) {
+        return REP_APPLY_OK;
     }
+    if (!fill_big(big, msg->bytes, msg->nbytes)) {
+        return refuse_big(ap);
+    }
+    big->filled += msg->nbytes;
+    return big->filled == big->msg.nbytes ? finish_big(ap) : REP_APPLY_OK;
+}
+
+/* ---- states ------------------------------------------------------------- */
+
+static enum rep_apply_status apply_item(struct rep_apply *ap,
+                                        const struct change *c)
+{
+    struct store_incoming in = incoming(ap, &c->msg);
+    enum store_applied applied =
+        store_apply(&c->key, &in, c->msg.bytes, c->msg.nbytes);
+
+    ap->stats.items++;
+    print_stored(ap, applied);
+    return settle(ap, applied, &c->key, in.version);
+}
+
+static enum rep_apply_status apply_floor(struct rep_apply *ap,
+                                         const struct store_key *key,
+                                         uint64_t version, uint32_t source)
+{
+    enum store_applied applied = store_apply_floor(key, version, source);
+
+    print_answer(ap, applied == STORE_APPLIED ? "DELETED" : "NOT_FOUND");
+    return settle(ap, applied, key, version);
+}
+
+/* What we offered was removed there; others that hold it have to hear it from
+ * us. Should ours be newer by now, it is on its way. */
+static enum rep_apply_status apply_gone(struct rep_apply *ap,
+                                        const struct change *c)
+{
+    enum store_applied applied =
+        store_apply_floor(&c->key, c->msg.version + 1, 0);
+
+    ap->stats.gone++;
+    print_answer(ap, applied == STORE_APPLIED ? "DELETED" : "NOT_FOUND");
+    return REP_APPLY_OK;
+}
+
+static enum rep_apply_status apply_touch(struct rep_apply *ap,
+                                         const struct change *c)
+{
+    struct store_incoming in = incoming(ap, &c->msg);
+    enum store_applied applied = store_apply_touch(&c->key, &in);
+
+    ap->stats.touches++;
+    print_answer(ap, applied == STORE_APPLIED ? "TOUCHED" : "NOT_FOUND");
+    return applied == STORE_STALE ? REP_APPLY_OK
+                                  : settle(ap, applied, &c->key, in.version);
+}
+
+static enum rep_apply_status apply_offer(struct rep_apply *ap,
+                                         const struct change *c)
+{
+    struct store_incoming in = incoming(ap, &c->msg);
+    enum store_applied applied = store_weigh(&c->key, &in);
+
+    ap->stats.offers++;
+    if (applied != STORE_STALE) {
+        return settle(ap, applied, &c->key, in.version);
+    }
+    /* Who offers what we may have forgotten may not have ours, either. */
+    if (was_missed(ap, &c->key, in.version)) {
+        rep_log_resend(ap->config.log, ap->config.reader, &c->key, in.version);
+    }
+    return REP_APPLY_OK;
 }
 
 /* A floor of which only the hash is known. The store's index cannot look that
  * up, so a sweep finds what it removes. */
-static void apply_hash_floor(struct rep_apply *ap, const struct wire_msg *msg)
+static void apply_hash_floor(struct rep_apply *ap, const struct frame_msg *msg)
 {
     ap->stats.floors++;
-    version_observe(msg->version);
     if (rep_floor_raise(ap->config.floors, msg->hash, msg->version)) {
         rep_sweep_ask(ap->config.sweep, msg->version);
     }
 }
 
-/* ---- feeding ------------------------------------------------------------ */
-
-static void apply_delete(struct rep_apply *ap, const struct change *c)
+static void apply_flush(struct rep_apply *ap, const struct frame_msg *msg)
 {
-    ap->stats.deletes++;
-    print_answer(ap, apply_floor(ap, &c->key, c->msg.version) == STORE_APPLIED
-                         ? "DELETED"
-                         : "NOT_FOUND");
+    uint32_t source = source_of(ap, msg);
+
+    ap->stats.flushes++;
+    if (msg->type == FRAME_BARRIER) {
+        (void)store_apply_barrier(msg->version, source);
+    } else {
+        /* Not shifted: the barrier it leads to has to be the same here. */
+        store_apply_flush_at(msg->version, (uint32_t)(msg->at_ms / 1000),
+                             source);
+    }
+    print_answer(ap, "OK");
 }
 
-static void apply_change(struct rep_apply *ap, const struct change *c)
+static enum rep_apply_status apply(struct rep_apply *ap, const struct change *c)
 {
-    print_line(ap, &c->msg);
-    switch ((enum wire_op)c->msg.op) {
-    case WIRE_REP:
-        apply_item(ap, c);
-        break;
-    case WIRE_DELETE:
-        apply_delete(ap, c);
-        break;
-    case WIRE_FLOOR:
-        apply_hash_floor(ap, &c->msg);
-        break;
-    case WIRE_FLUSH:
-    case WIRE_FLUSH_AT:
-        apply_flush(ap, &c->msg);
-        print_answer(ap, "OK");
-        break;
-    case WIRE_UNKNOWN:
-        ap->stats.skipped++;
-        break;
-    case WIRE_HELLO:
-    case WIRE_END:
-    case WIRE_POSITION:
-    case WIRE_ACK:
-    case WIRE_PING:
-    case WIRE_PONG:
-        break; /* the caller's */
+    const struct frame_msg *msg = &c->msg;
+
+    if (ap->verbose) {
+        print_state(ap->config.fd, msg);
+    }
+    switch (msg->type) {
+    case FRAME_ITEM:
+        return apply_item(ap, c);
+    case FRAME_ITEM_BEGIN:
+        return begin_big(ap, c);
+    case FRAME_ITEM_PART:
+        return take_part(ap, msg);
+    case FRAME_ITEM_CANCEL:
+        drop_big(ap);
+        return REP_APPLY_OK;
+    case FRAME_DELETE:
+        ap->stats.deletes++;
+        return apply_floor(ap, &c->key, msg->version, source_of(ap, msg));
+    case FRAME_FLOOR:
+        apply_hash_floor(ap, msg);
+        return REP_APPLY_OK;
+    case FRAME_TOUCH:
+        return apply_touch(ap, c);
+    case FRAME_BARRIER:
+    case FRAME_FLUSH_AT:
+        apply_flush(ap, msg);
+        return REP_APPLY_OK;
+    case FRAME_OFFER:
+        return apply_offer(ap, c);
+    case FRAME_GONE:
+        return apply_gone(ap, c);
+    default:
+        return ap->calls.control(ap->calls.ctx, msg) ? REP_APPLY_OK
+                                                     : REP_APPLY_STOPPED;
     }
 }
 
-static bool is_control(const struct wire_msg *msg)
-{
-    switch ((enum wire_op)msg->op) {
-    case WIRE_HELLO:
-    case WIRE_END:
-    case WIRE_POSITION:
-    case WIRE_ACK:
-    case WIRE_PING:
-    case WIRE_PONG:
-        return true;
-    case WIRE_UNKNOWN:
-    case WIRE_REP:
-    case WIRE_DELETE:
-    case WIRE_FLOOR:
-    case WIRE_FLUSH:
-    case WIRE_FLUSH_AT:
-        break;
-    }
-    return false;
-}
-
-/* A version far ahead would drag our clock along for good. */
-static bool is_sane(const struct wire_msg *msg)
-{
-    return msg->version == 0 ||
-           version_ms(msg->version) <= clock_ms() + REP_APPLY_AHEAD_MS;
-}
-
-/* Why gathering stopped. */
-enum stop { STOP_FULL, STOP_MORE, STOP_CONTROL, STOP_DATA, STOP_BAD };
+/* ---- bodies ------------------------------------------------------------- */
 
 struct gather {
     struct change list[GATHER];
     unsigned n;
-    struct wire_msg msg; /* with CONTROL and DATA */
+    bool end;        /* of the body */
+    uint64_t newest; /* version among them */
 };
 
-/* Takes one line in, with its data when that is small. */
-static enum stop gather_line(const struct rep_apply *ap, struct gather *g,
-                             const char *p, size_t n, size_t *used)
+/* The second of a flush has 32 bits in the store. */
+static bool is_second(const struct frame_msg *msg)
 {
-    struct change *c = &g->list[g->n];
-    size_t len = 0;
-
-    switch (wire_parse(ap->config.dialect, p, n, &c->msg, &len)) {
-    case WIRE_OK:
-        break;
-    case WIRE_MORE:
-        return STOP_MORE;
-    case WIRE_BAD:
-        return STOP_BAD;
-    }
-    if (!is_sane(&c->msg)) {
-        return STOP_BAD;
-    }
-    if (is_control(&c->msg) || (c->msg.has_data && c->msg.op != WIRE_REP) ||
-        c->msg.nbytes > REP_APPLY_WHOLE_MAX) {
-        g->msg = c->msg;
-        *used += len;
-        return is_control(&c->msg) ? STOP_CONTROL : STOP_DATA;
-    }
-    if (c->msg.has_data) {
-        c->data = p + len;
-        len += (size_t)c->msg.nbytes + 2;
-        if (n < len) {
-            return STOP_MORE;
-        }
-        if (p[len - 2] != '\r' || p[len - 1] != '\n') {
-            return STOP_BAD;
-        }
-    }
-    if (c->msg.key != NULL) {
-        c->key = store_key(c->msg.key, c->msg.nkey);
-        store_prefetch_stripe(c->key.hv);
-    }
-    *used += len;
-    g->n++;
-    return STOP_FULL;
+    return msg->type != FRAME_FLUSH_AT ||
+           (msg->at_ms >= 1000 && msg->at_ms / 1000 <= UINT32_MAX);
 }
 
-static enum stop gather(const struct rep_apply *ap, struct gather *g,
-                        const char *p, size_t n, size_t *used)
+/* Reads the next messages. What came before one that is refused is gathered. */
+static enum rep_apply_status gather(struct rep_apply *ap, struct rd *body,
+                                    uint64_t limit, struct gather *g)
 {
-    enum stop stop = STOP_FULL;
-
     g->n = 0;
-    while (g->n < GATHER && stop == STOP_FULL) {
-        stop = gather_line(ap, g, p + *used, n - *used, used);
+    g->newest = 0;
+    while (g->n < GATHER) {
+        struct change *c = &g->list[g->n];
+        enum frame_status status = frame_next(body, &ap->stream, &c->msg);
+
+        if (status == FRAME_END) {
+            g->end = true;
+            return REP_APPLY_OK;
+        }
+        if (status != FRAME_OK || !is_second(&c->msg)) {
+            return REP_APPLY_BAD;
+        }
+        if (c->msg.version >= limit) {
+            return REP_APPLY_CLOCK;
+        }
+        g->newest = c->msg.version > g->newest ? c->msg.version : g->newest;
+        if (c->msg.key != NULL) {
+            c->key = store_key(c->msg.key, c->msg.nkey);
+            store_prefetch_stripe(c->key.hv);
+        }
+        g->n++;
     }
-    return stop;
+    return REP_APPLY_OK;
 }
 
 /* Applies what was gathered, its cache misses overlapping. */
-static void run(struct rep_apply *ap, const struct gather *g)
+static enum rep_apply_status run(struct rep_apply *ap, const struct gather *g)
 {
+    enum rep_apply_status status = REP_APPLY_OK;
+
     for (unsigned i = 0; i < g->n; i++) {
         if (g->list[i].msg.key != NULL) {
             store_prefetch_bucket(g->list[i].key.hv);
@@ -558,54 +546,27 @@ static void run(struct rep_apply *ap, const struct gather *g)
             store_prefetch_item(g->list[i].key.hv);
         }
     }
-    for (unsigned i = 0; i < g->n; i++) {
-        apply_change(ap, &g->list[i]);
+    /* Once the clock is past them: when nothing is unacknowledged, the low
+     * mark is the clock, and no item that these replace reaches it. */
+    version_observe(g->newest);
+    ap->unacked = rep_log_low(ap->config.log, ap->config.reader);
+    for (unsigned i = 0; i < g->n && status == REP_APPLY_OK; i++) {
+        status = apply(ap, &g->list[i]);
     }
-}
-
-static enum rep_apply_status feed(struct rep_apply *ap, const char *p, size_t n,
-                                  size_t *used, struct wire_msg *msg)
-{
-    struct gather g;
-
-    for (;;) {
-        enum stop stop;
-
-        if (ap->data != DATA_NONE) {
-            if (!take_data(ap, p + *used, n - *used, used)) {
-                return REP_APPLY_BAD;
-            }
-            if (ap->data != DATA_NONE) {
-                return REP_APPLY_MORE;
-            }
-        }
-        stop = gather(ap, &g, p, n, used);
-        run(ap, &g);
-        switch (stop) {
-        case STOP_FULL:
-            break;
-        case STOP_MORE:
-            return REP_APPLY_MORE;
-        case STOP_BAD:
-            return REP_APPLY_BAD;
-        case STOP_CONTROL:
-            *msg = g.msg;
-            return REP_APPLY_CONTROL;
-        case STOP_DATA:
-            begin_data(ap, &g.msg);
-            break;
-        }
-    }
-}
-
-enum rep_apply_status rep_apply_feed(struct rep_apply *ap, const char *p,
-                                     size_t n, size_t *used,
-                                     struct wire_msg *msg)
-{
-    enum rep_apply_status status;
-
-    *used = 0;
-    status = feed(ap, p, n, used, msg);
-    ap->stats.bytes += *used;
     return status;
+}
+
+enum rep_apply_status rep_apply_body(struct rep_apply *ap, struct rd *body)
+{
+    uint64_t limit = version_at_ms(clock_ms() + REP_APPLY_AHEAD_MS + 1);
+    enum rep_apply_status status, gathered;
+    struct gather g = {.end = false};
+
+    ap->verbose = log_wanted(2);
+    ap->stats.bytes += (uint64_t)(body->end - body->p);
+    do {
+        gathered = gather(ap, body, limit, &g);
+        status = run(ap, &g);
+    } while (status == REP_APPLY_OK && gathered == REP_APPLY_OK && !g.end);
+    return status == REP_APPLY_OK ? gathered : status;
 }
