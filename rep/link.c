@@ -71,6 +71,7 @@ void rep_link_free(struct rep_link *link)
     }
     rep_link_close(link);
     link_first_free(link);
+    rep_apply_free(link->v3.apply);
     if (link->in != link->first) {
         free(link->in);
     }

@@ -65,7 +65,7 @@ struct link_later {
 };
 
 struct link_v3 {
-    struct rep_apply *apply;
+    struct rep_apply *apply; /* until the link is freed: it may be at work */
     struct rep_out out;
     struct rep_say say;
 
@@ -205,7 +205,7 @@ void link_first_free(struct rep_link *link);
 
 void link_v3_feed(struct rep_link *link);
 
-extern const struct rep_apply_calls link_v3_calls; /* ctx: the link */
+extern const struct rep_apply_calls link_v3_calls; /* ctx: to be set */
 
 /* Queues an answer; false when too many wait. */
 bool link_answer(struct rep_link *link, uint8_t type, const char *key,

@@ -29,7 +29,9 @@ bool link_v3_begin(struct rep_link *link)
         .sweep = link->env->sweep,
         .log = link->env->log,
     };
+    struct rep_apply_calls calls = link_v3_calls;
 
+    calls.ctx = link;
     rep_out_init(&v->out, link->buf, LINK_OUT_BYTES, link->sealed);
     v->say = (struct rep_say){
         .out = &v->out,
@@ -40,7 +42,7 @@ bool link_v3_begin(struct rep_link *link)
     };
     v->position = UINT64_MAX;
     v->starved = true; /* until its RESUME comes */
-    v->apply = rep_apply_new(&config, &link_v3_calls, link);
+    v->apply = rep_apply_new(&config, &calls);
     if (v->apply == NULL) {
         return false;
     }
@@ -51,8 +53,6 @@ bool link_v3_begin(struct rep_link *link)
 void link_v3_end(struct rep_link *link)
 {
     rep_out_fini(&link->v3.out);
-    rep_apply_free(link->v3.apply);
-    link->v3.apply = NULL;
     link->run->scan.touched |= link->v3.touches_later;
 }
 

@@ -147,7 +147,8 @@ static uint32_t add_link(struct sim_node *n, unsigned conn, unsigned end)
     for (unsigned i = 0; i < SIM_LINKS; i++) {
         if (n->links[i] == NULL) {
             n->links[i] =
-                rep_link_new(&n->env, ++n->last_id, end == 0, (int)conn);
+                rep_link_new(&n->env, ++n->last_id, end == 0, (int)conn,
+                             sim_net_peer(conn, end) + 1);
             n->conn[i] = (uint8_t)conn;
             n->end[i] = (uint8_t)end;
             return n->links[i] != NULL ? n->last_id : 0;
@@ -171,26 +172,19 @@ static unsigned find_link(const struct sim_node *n, uint32_t id)
 
 static void post(void *ctx, const struct rep_event *event);
 
-static void do_hello(struct sim_node *n, unsigned i)
+/* What this node says of itself. */
+static void hello(void *ctx, struct wire_hello *out)
 {
-    struct wire_hello hello = {
+    const struct sim_node *n = ctx;
+
+    *out = (struct wire_hello){
         .dialect = WIRE_DIALECT,
         .run = n->run,
         .slot = version_slot(),
         .item_size_max = store.config.item_size_max,
         .clock_ms = clock_ms(),
     };
-    char line[WIRE_HELLO_MAX];
-    struct iovec iov = {line, 0};
-
-    if (rep_link_is_closed(n->links[i])) {
-        return;
-    }
-    wire_slot_use(&hello, hello.slot);
-    iov.iov_len = (size_t)(wire_format_hello(line, &hello) - line);
-    if (sim_net_write(n->conn[i], n->end[i], &iov, 1) != iov.iov_len) {
-        rep_link_fail(n->links[i], "the hello cannot be sent");
-    }
+    wire_slot_use(out, out->slot);
 }
 
 static void do_link(struct sim_node *n, unsigned i, bool legacy)
@@ -217,7 +211,9 @@ static void perform_on_link(struct sim_node *n, const struct rep_action *a)
         sim_trace("%u: close link %u", n->id, a->conn);
         rep_link_close(n->links[i]);
     } else if (a->kind == REP_DO_HELLO) {
-        do_hello(n, i);
+        rep_link_hello(n->links[i]);
+    } else if (a->kind == REP_DO_CATCH_UP) {
+        rep_link_catch_up(n->links[i]);
     } else if (a->kind == REP_DO_LINK) {
         do_link(n, i, a->legacy);
     } else if (a->kind == REP_DO_SCAN) {
@@ -259,6 +255,7 @@ static void perform(struct sim_node *n, const struct rep_action *a)
     case REP_DO_CLOSE:
     case REP_DO_HELLO:
     case REP_DO_LINK:
+    case REP_DO_CATCH_UP:
     case REP_DO_SCAN:
     case REP_DO_ANNOUNCE:
     case REP_DO_BEAT:
@@ -431,19 +428,12 @@ bool sim_node_turn(unsigned node)
     bool busy = n->up && rep_sweep_step(&n->sweep);
 
     for (unsigned i = 0; i < SIM_LINKS && n->up; i++) {
-        struct rep_link_figures f;
-
-        if (n->links[i] == NULL) {
-            continue;
-        }
-        rep_link_figures(n->links[i], &f);
-        if (f.linked) {
+        if (n->links[i] != NULL) {
             busy = turn_link(n, i) || busy;
-            rep_link_figures(n->links[i], &f);
         }
-        if (f.linked) {
-            rep_low_move(&n->low, n->log, &f);
-        }
+    }
+    if (n->up) {
+        rep_runs_move(n->runs);
     }
     sim_node_settle(node);
     return busy;
@@ -476,9 +466,11 @@ static void release(struct sim_node *n)
         n->links[i] = NULL;
     }
     rep_core_free(n->core);
+    rep_runs_free(n->runs);
     rep_log_free(n->log);
     rep_floor_free(n->floors);
     n->core = NULL;
+    n->runs = NULL;
     n->log = NULL;
     n->floors = NULL;
 }
@@ -540,9 +532,14 @@ void sim_node_start(unsigned node)
             n->peers[n->npeers++] = i;
         }
     }
+    n->runs = rep_runs_new(n->log, n->floors, sim_plan.nodes - 1);
     n->env = (struct rep_link_env){.floors = n->floors,
                                    .sweep = &n->sweep,
                                    .log = n->log,
+                                   .runs = n->runs,
+                                   .run = n->run,
+                                   .hops_max = (uint8_t)(sim_plan.nodes + 1),
+                                   .hello = hello,
                                    .event = post,
                                    .ctx = n};
     rep_sweep_init(&n->sweep, n->floors);

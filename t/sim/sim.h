@@ -28,7 +28,7 @@
 #include "rep/floor.h"
 #include "rep/link.h"
 #include "rep/log.h"
-#include "rep/low.h"
+#include "rep/runs.h"
 #include "store.h"
 
 #define SIM_NODES 3
@@ -96,7 +96,7 @@ struct sim_node {
     struct rep_floor *floors;
     struct rep_log *log;
     struct rep_core *core;
-    struct rep_low low;
+    struct rep_runs *runs;
     struct rep_sweep sweep;
     struct store_observer observer;
     struct rep_link_env env;
