@@ -1,154 +1,15 @@
-/* Unit tests of rep/apply: what a peer's lines do to the store. */
-#include <check.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* Unit tests of rep/apply: what a peer's states do to the store. */
+#include "t/unit/applying.h"
 
-#include "base/clock.h"
-#include "base/hash.h"
-#include "base/version.h"
-#include "rep/apply.h"
-#include "rep/scan.h"
-
-#define START_MS UINT64_C(1800000000000)
-#define NOW      1800000000U
-#define U(v)     ((unsigned long long)(v))
-/* Versions of another node, a little ahead of what we draw. */
-#define V(n) (version_at_ms(START_MS + 1000) + ((uint64_t)(n) << 8) + 9)
-
-static struct rep_floor *floors;
-static struct rep_log *rlog;
-static struct rep_apply *ap;
-static struct rep_apply_config config;
-static struct rep_sweep sweep;
-static struct rep_log_batch batch;
-static struct wire_msg control;
-static uint64_t pos;
-
-static void setup(void)
-{
-    struct store_config store = store_config_default();
-
-    clock_freeze(START_MS);
-    version_init(VERSION_HYBRID, 3);
-    hash_init();
-    store.item_size_max = 2 * MIB;
-    ck_assert(store_init(&store));
-    floors = rep_floor_new(MIB);
-    rlog = rep_log_new(MIB, floors);
-    store_observe(rep_log_observer(rlog));
-    rep_sweep_init(&sweep, floors);
-    config = (struct rep_apply_config){
-        .dialect = WIRE_OURS, .floors = floors, .sweep = &sweep, .log = rlog};
-    config.reader = rep_log_open(rlog, &pos);
-    ap = rep_apply_new(&config);
-}
-
-static void use_legacy(uint64_t unlinked_since)
-{
-    rep_apply_free(ap);
-    config.dialect = WIRE_LEGACY;
-    config.unlinked_since = unlinked_since;
-    ap = rep_apply_new(&config);
-}
-
-static void teardown(void)
-{
-    rep_apply_free(ap);
-    store_observe(NULL);
-    rep_log_free(rlog);
-    rep_floor_free(floors);
-    store_fini();
-}
-
-static enum rep_apply_status feed_bytes(const char *p, size_t n)
-{
-    enum rep_apply_status status;
-    size_t used = 0;
-
-    status = rep_apply_feed(ap, p, n, &used, &control);
-    if (status == REP_APPLY_MORE) {
-        ck_assert_uint_eq(used, n);
-    }
-    return status;
-}
-
-/* Feeds whole lines, formatted. */
-static enum rep_apply_status PRINTF(1, 2) feed(const char *format, ...)
-{
-    static char line[4096];
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    return feed_bytes(line, (size_t)n);
-}
-
-static uint64_t set(const char *name, const char *value)
-{
-    struct store_key key = store_key(name, strlen(name));
-    struct store_attrs attrs = {7, 0};
-    uint64_t cas = 0;
-
-    ck_assert_int_eq(
-        store_set(&key, &attrs, STORE_SET, value, strlen(value), &cas),
-        STORE_OK);
-    return cas;
-}
-
-static void delete_key(const char *name)
-{
-    struct store_key key = store_key(name, strlen(name));
-
-    (void)!store_delete(&key, 0, NULL);
-}
-
-/* "value flags exptime version" of a key, or "none". */
-static const char *get(const char *name)
-{
-    static char text[256];
-    struct store_key key = store_key(name, strlen(name));
-    struct item *it = store_hold(&key, NULL);
-
-    if (it == NULL) {
-        return "none";
-    }
-    ck_assert_uint_lt(it->nbytes, 100);
-    (void)snprintf(text, sizeof(text), "%.*s %u %u %llu", (int)it->nbytes,
-                   item_data(it), item_flags(it), it->exptime, U(it->version));
-    store_release(it);
-    return text;
-}
-
-static const char *state(const char *value, unsigned flags, uint32_t exptime,
-                         uint64_t version)
-{
-    static char text[256];
-
-    (void)snprintf(text, sizeof(text), "%s %u %u %llu", value, flags, exptime,
-                   U(version));
-    return text;
-}
-
-/* Takes what is in the log for the peer since the last call. */
-static unsigned to_peer(void)
-{
-    enum rep_log_status s = rep_log_read(rlog, config.reader, pos, &batch);
-
-    pos = batch.next;
-    return s == REP_LOG_OK ? batch.n : 0;
-}
-
-/* ---- OURS ---- */
+/* ---- items ---- */
 
 START_TEST(a_newer_item_is_taken_with_its_version)
 {
+    struct frame_msg msg = item_msg("k", "new", V(1));
+
+    msg.exptime = NOW + 9;
     (void)set("k", "old");
-    ck_assert_int_eq(feed("rep k 5 %u 3 %llu\r\nnew\r\n", NOW + 9, U(V(1))),
-                     REP_APPLY_MORE);
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
     ck_assert_str_eq(get("k"), state("new", 5, NOW + 9, V(1)));
     ck_assert_uint_gt(set("other", "x"), V(1)); /* the clock moved */
 }
@@ -156,12 +17,17 @@ END_TEST
 
 START_TEST(what_is_applied_is_not_sent_back)
 {
-    ck_assert_int_eq(feed("rep k 5 0 3 %llu\r\nnew\r\ndelete d %llu\r\n"
-                          "flush_all 0 %llu\r\n",
-                          U(V(1)), U(V(2)), U(V(3))),
-                     REP_APPLY_MORE);
+    struct frame_msg msg = item_msg("k", "new", V(1));
+
+    put(&msg);
+    msg = key_msg(FRAME_DELETE, "d", V(2));
+    put(&msg);
+    msg = (struct frame_msg){.type = FRAME_BARRIER, .version = V(3)};
+    put(&msg);
+    ck_assert_int_eq(feed(), REP_APPLY_OK);
     ck_assert_uint_eq(to_peer(), 0);
     ck_assert_uint_eq(store_barrier(), V(3));
+    ck_assert_str_eq(get("k"), "none");
 }
 END_TEST
 
@@ -169,59 +35,140 @@ START_TEST(an_older_item_makes_ours_go_back)
 {
     uint64_t v;
 
-    ck_assert_int_eq(feed("rep k 5 0 3 %llu\r\none\r\n", U(V(1))),
-                     REP_APPLY_MORE);
+    ck_assert_int_eq(feed_item("k", "one", V(1)), REP_APPLY_OK);
     v = set("k", "ours");
     (void)to_peer();
-    ck_assert_int_eq(feed("rep k 5 0 3 %llu\r\ntwo\r\n", U(V(2) - 255)),
-                     REP_APPLY_MORE);
+    ck_assert_int_eq(feed_item("k", "two", V(2) - 255), REP_APPLY_OK);
     ck_assert_str_eq(get("k"), state("ours", 7, 0, v));
     ck_assert_uint_eq(to_peer(), 1);
     ck_assert_uint_eq(batch.entry[0].target, config.reader + 1);
+    ck_assert_uint_eq(stats().stale, 1);
 }
 END_TEST
 
 START_TEST(an_item_older_than_our_delete_makes_the_delete_go_back)
 {
-    struct rep_peer peer = {.dialect = WIRE_OURS,
-                            .reader = config.reader,
-                            .item_size_max = MIB,
-                            .floors = floors,
-                            .log = rlog};
-    char *buf = malloc(REP_SCAN_ROOM);
-    char want[100];
-    struct rep_out out;
-    unsigned i = 0;
     uint64_t d;
 
-    ck_assert_int_eq(feed("rep k 5 0 3 %llu\r\none\r\n", U(V(1))),
-                     REP_APPLY_MORE);
+    ck_assert_int_eq(feed_item("k", "one", V(1)), REP_APPLY_OK);
     delete_key("k");
     d = version_last();
     (void)to_peer();
-    ck_assert_int_eq(feed("rep k 5 0 3 %llu\r\none\r\n", U(V(1))),
-                     REP_APPLY_MORE);
+    ck_assert_int_eq(feed_item("k", "one", V(1)), REP_APPLY_OK);
     ck_assert_str_eq(get("k"), "none");
+    ck_assert_uint_eq(floor_of("k"), d);
     ck_assert_uint_eq(to_peer(), 1);
-    rep_out_init(&out, buf, REP_SCAN_ROOM);
-    ck_assert(rep_scan_live(&peer, &batch, &i, &out));
-    (void)snprintf(want, sizeof(want), "delete k %llu\r\n", U(d));
-    ck_assert_uint_eq(out.len, strlen(want));
-    ck_assert(memcmp(buf, want, out.len) == 0);
-    free(buf);
 }
 END_TEST
 
 START_TEST(the_same_item_again_does_nothing)
 {
     for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(feed("rep k 5 0 3 %llu\r\none\r\n", U(V(1))),
-                         REP_APPLY_MORE);
+        ck_assert_int_eq(feed_item("k", "one", V(1)), REP_APPLY_OK);
         ck_assert_uint_eq(to_peer(), 0);
     }
     ck_assert_str_eq(get("k"), state("one", 5, 0, V(1)));
+    ck_assert_str_eq(heard(), "");
 }
 END_TEST
+
+START_TEST(a_visible_cas_is_kept_beside_the_version)
+{
+    struct frame_msg msg = item_msg("k", "one", V(1));
+
+    msg.bits = FRAME_HAS_CAS;
+    msg.cas = 4711;
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_uint_eq(item_cas_of("k"), 4711);
+    ck_assert_str_eq(get("k"), state("one", 5, 0, V(1)));
+    msg.version = V(2);
+    msg.cas = V(2);
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_uint_eq(item_cas_of("k"), V(2));
+}
+END_TEST
+
+START_TEST(the_bits_of_an_item_are_kept)
+{
+    static const struct {
+        uint8_t frame;
+        unsigned item;
+    } bits[] = {{FRAME_B64KEY, ITEM_B64KEY},
+                {FRAME_STALE, ITEM_STALE},
+                {FRAME_TOKEN_SENT, ITEM_TOKEN_SENT},
+                {FRAME_TOUCHED, ITEM_TOUCHED},
+                {15, ITEM_B64KEY | ITEM_STALE | ITEM_TOKEN_SENT | ITEM_TOUCHED},
+                {0, 0}};
+    struct frame_msg msg = item_msg("k", "one", V(1));
+
+    /* New, then written over what is there. */
+    for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        msg.bits = bits[i].frame;
+        msg.version = V(i + 1);
+        ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+        ck_assert_uint_eq(item_bits_of("k"), bits[i].item);
+    }
+}
+END_TEST
+
+START_TEST(expiries_are_shifted_to_our_clock)
+{
+    struct frame_msg msg = item_msg("a", "x", V(1));
+
+    rep_apply_shift(ap, -100);
+    msg.exptime = NOW + 500;
+    put(&msg);
+    msg = item_msg("b", "y", V(2));
+    put(&msg);
+    msg = (struct frame_msg){.type = FRAME_FLUSH_AT,
+                             .at_ms = (NOW + 600) * UINT64_C(1000),
+                             .version = V(3)};
+    put(&msg);
+    ck_assert_int_eq(feed(), REP_APPLY_OK);
+    ck_assert_str_eq(get("a"), state("x", 5, NOW + 400, V(1)));
+    ck_assert_str_eq(get("b"), state("y", 5, 0, V(2)));
+    /* A flush is not: its barrier has to be the same everywhere. */
+    ck_assert_uint_eq(store_flush_time(), NOW + 600);
+    ck_assert_int_eq(feed_touch("a", NOW + 700, V(1)), REP_APPLY_OK);
+    ck_assert_str_eq(get("a"), state("x", 5, NOW + 600, V(1)));
+}
+END_TEST
+
+/* ---- conflicts ---- */
+
+START_TEST(an_unknown_change_replaced_is_a_conflict_lost)
+{
+    (void)set("k", "ours");
+    (void)set("acked", "ours");
+    (void)set("dead", "ours");
+    ck_assert_int_eq(feed_item("k", "theirs", V(1)), REP_APPLY_OK);
+    ck_assert_uint_eq(stats().lost, 1);
+    ack_all();
+    ck_assert_int_eq(feed_item("acked", "theirs", V(2)), REP_APPLY_OK);
+    /* What came from the peer itself is none, nor is what was flushed. */
+    ck_assert_int_eq(feed_item("k", "again", V(3)), REP_APPLY_OK);
+    (void)set("dead", "ours");
+    store_flush(0);
+    ck_assert_int_eq(feed_item("dead", "theirs", V(900)), REP_APPLY_OK);
+    ck_assert_uint_eq(stats().lost, 1);
+    ck_assert_uint_eq(stats().stale, 0);
+}
+END_TEST
+
+START_TEST(the_last_change_is_acknowledged_when_all_is)
+{
+    uint64_t v = set("k", "ours");
+    struct frame_msg msg = item_msg("k", "theirs", v + 256);
+
+    ack_all();
+    ck_assert_uint_eq(version_last(), v);
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_uint_eq(stats().lost, 0);
+    ck_assert(strncmp(get("k"), "theirs", 6) == 0);
+}
+END_TEST
+
+/* ---- deletes, floors, flushes ---- */
 
 START_TEST(a_delete_removes_what_is_older_only)
 {
@@ -229,68 +176,40 @@ START_TEST(a_delete_removes_what_is_older_only)
 
     (void)set("k", "old");
     (void)to_peer();
-    ck_assert_int_eq(feed("delete k %llu\r\n", U(V(1))), REP_APPLY_MORE);
+    ck_assert_int_eq(feed_key(FRAME_DELETE, "k", V(1)), REP_APPLY_OK);
     ck_assert_str_eq(get("k"), "none");
-    ck_assert_uint_eq(rep_floor_get(floors, hash_key_agreed("k", 1)), V(1));
+    ck_assert_uint_eq(floor_of("k"), V(1));
     newer = set("k", "newer");
     (void)to_peer();
-    ck_assert_int_eq(feed("delete k %llu\r\n", U(V(1))), REP_APPLY_MORE);
+    ck_assert_int_eq(feed_key(FRAME_DELETE, "k", V(1)), REP_APPLY_OK);
     ck_assert_str_eq(get("k"), state("newer", 7, 0, newer));
     ck_assert_uint_eq(to_peer(), 1); /* ours goes back */
-}
-END_TEST
-
-START_TEST(a_visible_cas_is_kept_beside_the_version)
-{
-    struct store_key key = store_key("k", 1);
-    struct item *it;
-
-    ck_assert_int_eq(feed("rep k 5 0 3 %llu 4711\r\none\r\n", U(V(1))),
-                     REP_APPLY_MORE);
-    it = store_hold(&key, NULL);
-    ck_assert_ptr_nonnull(it);
-    ck_assert_uint_eq(it->version, V(1));
-    ck_assert_uint_eq(item_cas(it), 4711);
-    store_release(it);
-}
-END_TEST
-
-START_TEST(expiries_are_shifted_to_our_clock)
-{
-    rep_apply_free(ap);
-    config.expiry_shift = -100;
-    ap = rep_apply_new(&config);
-    ck_assert_int_eq(feed("rep a 5 %u 1 %llu\r\nx\r\nrep b 5 0 1 %llu\r\ny\r\n"
-                          "flush_all %u %llu\r\n",
-                          NOW + 500, U(V(1)), U(V(2)), NOW + 600, U(V(3))),
-                     REP_APPLY_MORE);
-    ck_assert_str_eq(get("a"), state("x", 5, NOW + 400, V(1)));
-    ck_assert_str_eq(get("b"), state("y", 5, 0, V(2)));
-    /* A flush is not: its barrier has to be the same everywhere. */
-    ck_assert_uint_eq(store_flush_time(), NOW + 600);
+    ck_assert_uint_eq(stats().deletes, 2);
 }
 END_TEST
 
 START_TEST(floors_by_hash_refuse_and_remove)
 {
     uint64_t kept;
+    struct frame_msg msg;
 
     (void)set("gone", "1");
     kept = set("kept", "2");
     (void)set("newer", "3");
     ck_assert(!rep_sweep_step(&sweep));
-    ck_assert_int_eq(feed("floor %016llx %llu\r\nfloor %016llx %llu\r\n",
-                          U(hash_key_agreed("gone", 4)), U(V(5)),
-                          U(hash_key_agreed("kept", 4)), U(kept)),
-                     REP_APPLY_MORE);
+    msg = floor_msg("gone", V(5));
+    put(&msg);
+    msg = floor_msg("kept", kept);
+    put(&msg);
+    ck_assert_int_eq(feed(), REP_APPLY_OK);
     while (rep_sweep_step(&sweep)) {
     }
     ck_assert_str_eq(get("gone"), "none");
     ck_assert_str_eq(get("kept"), state("2", 7, 0, kept));
     ck_assert_str_ne(get("newer"), "none");
-    ck_assert_int_eq(feed("rep gone 5 0 1 %llu\r\nx\r\n", U(V(4))),
-                     REP_APPLY_MORE);
+    ck_assert_int_eq(feed_item("gone", "x", V(4)), REP_APPLY_OK);
     ck_assert_str_eq(get("gone"), "none");
+    ck_assert_uint_eq(stats().floors, 2);
 }
 END_TEST
 
@@ -301,13 +220,13 @@ START_TEST(a_sweep_removes_thousands)
     int turns = 0;
 
     for (int i = 0; i < N; i++) {
+        struct frame_msg msg;
+
         (void)snprintf(name, sizeof(name), "key-%d", i);
         (void)set(name, "x");
+        msg = floor_msg(name, V(900000 + i));
         if (i % 2 == 0) {
-            ck_assert_int_eq(feed("floor %016llx %llu\r\n",
-                                  U(hash_key_agreed(name, strlen(name))),
-                                  U(V(900000 + i))),
-                             REP_APPLY_MORE);
+            ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
         }
     }
     while (rep_sweep_step(&sweep)) {
@@ -315,292 +234,224 @@ START_TEST(a_sweep_removes_thousands)
     }
     for (int i = 0; i < N; i++) {
         (void)snprintf(name, sizeof(name), "key-%d", i);
-        /* After the first floor our versions were above theirs: those of
-         * odd numbers stay, the others went where the floor was newer. */
-        if (i % 2 != 0) {
-            ck_assert_str_ne(get(name), "none");
-        } else {
-            ck_assert_str_eq(get(name), "none");
-        }
+        ck_assert_int_eq(strcmp(get(name), "none") == 0, i % 2 == 0);
     }
 }
 END_TEST
 
-START_TEST(control_lines_go_to_the_caller_in_order)
+START_TEST(flushes_come_with_their_version)
 {
-    static const char text[] = "rep k 5 0 1 99\r\nx\r\nping\r\nrep l 5 0 1 "
-                               "98\r\ny\r\n";
-    size_t used = 0;
+    struct frame_msg msg = {.type = FRAME_FLUSH_AT,
+                            .at_ms = (NOW + 5) * UINT64_C(1000),
+                            .version = V(2)};
+    uint64_t version;
+    uint32_t at;
 
-    ck_assert_int_eq(
-        rep_apply_feed(ap, text, sizeof(text) - 1, &used, &control),
-        REP_APPLY_CONTROL);
-    ck_assert_int_eq(control.op, WIRE_PING);
-    ck_assert_str_eq(get("k"), state("x", 5, 0, 99));
-    ck_assert_str_eq(get("l"), "none");
-    ck_assert_uint_eq(used, strstr(text, "rep l") - text);
-    ck_assert_int_eq(feed_bytes(text + used, sizeof(text) - 1 - used),
-                     REP_APPLY_MORE);
-    ck_assert_str_eq(get("l"), state("y", 5, 0, 98));
-    ck_assert_int_eq(feed("marugoto_end\r\n"), REP_APPLY_CONTROL);
-    ck_assert_int_eq(control.op, WIRE_END);
-    ck_assert_int_eq(feed("position 7\r\n"), REP_APPLY_CONTROL);
-    ck_assert_uint_eq(control.position, 7);
-}
-END_TEST
-
-START_TEST(nonsense_ends_the_link)
-{
-    ck_assert_int_eq(feed("delete k\r\n"), REP_APPLY_BAD);
-    ck_assert_int_eq(feed("rep k 5 0 1 99\r\nxyz\r\n"), REP_APPLY_BAD);
-    /* A version that would drag our clock along. */
-    ck_assert_int_eq(
-        feed("delete k %llu\r\n",
-             U(version_at_ms(START_MS + REP_APPLY_AHEAD_MS + 1000))),
-        REP_APPLY_BAD);
-    ck_assert_int_eq(
-        feed("delete k %llu\r\n",
-             U(version_at_ms(START_MS + REP_APPLY_AHEAD_MS - 1000))),
-        REP_APPLY_MORE);
-}
-END_TEST
-
-/* ---- pieces ---- */
-
-static char *make_rep(const char *key, size_t nbytes, uint64_t version,
-                      size_t *n)
-{
-    char *text = malloc(nbytes + 200);
-    int head =
-        sprintf(text, "rep %s 5 0 %zu %llu\r\n", key, nbytes, U(version));
-
-    for (size_t i = 0; i < nbytes; i++) {
-        text[(size_t)head + i] = (char)('a' + i % 23);
-    }
-    memcpy(text + head + nbytes, "\r\n", 2);
-    *n = (size_t)head + nbytes + 2;
-    return text;
-}
-
-static void ck_value(const char *name, size_t nbytes)
-{
-    struct store_key key = store_key(name, strlen(name));
-    struct item *it = store_hold(&key, NULL);
-    char *value = malloc(nbytes + 1);
-
-    ck_assert_ptr_nonnull(it);
-    ck_assert_uint_eq(it->nbytes, nbytes);
-    item_copy_out(it, 0, value, nbytes);
-    store_release(it);
-    for (size_t i = 0; i < nbytes; i++) {
-        ck_assert_int_eq(value[i], (char)('a' + i % 23));
-    }
-    free(value);
-}
-
-/* Feeds through a buffer that keeps what was not used, `cut` new bytes a
- * time. */
-static void feed_cut(const char *text, size_t n, size_t cut)
-{
-    static char in[REP_APPLY_BUFFER];
-    size_t have = 0, used;
-
-    while (n > 0) {
-        size_t part = cut < sizeof(in) - have ? cut : sizeof(in) - have;
-
-        part = part < n ? part : n;
-        ck_assert_uint_gt(part, 0); /* the buffer is never stuck */
-        memcpy(in + have, text, part);
-        have += part;
-        text += part;
-        n -= part;
-        ck_assert_int_eq(rep_apply_feed(ap, in, have, &used, &control),
-                         REP_APPLY_MORE);
-        memmove(in, in + used, have - used);
-        have -= used;
-    }
-    ck_assert_uint_eq(have, 0);
-}
-
-START_TEST(values_of_all_sizes_arrive_in_any_cut)
-{
-    static const size_t sizes[] = {
-        0,      1,      100, REP_APPLY_WHOLE_MAX, REP_APPLY_WHOLE_MAX + 1,
-        100000, 1500000};
-    static const size_t cuts[] = {1, 7, 4096, REP_APPLY_BUFFER};
-    uint64_t version = V(1);
-
-    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-        for (size_t c = 0; c < 4; c++) {
-            size_t n;
-            char *text = make_rep("key", sizes[s], version, &n);
-
-            version += 256;
-            feed_cut(text, n, cuts[c]);
-            ck_value("key", sizes[s]);
-            free(text);
-        }
-    }
-    ck_assert_int_eq(feed("delete key %llu\r\n", U(version)), REP_APPLY_MORE);
-    ck_assert_str_eq(get("key"), "none");
-}
-END_TEST
-
-START_TEST(a_value_too_large_for_us_becomes_a_floor)
-{
-    struct rep_apply_stats st;
-    size_t n;
-    char *text = make_rep("k", 3 * 1024 * 1024, V(7), &n);
-
-    (void)set("k", "older");
-    feed_cut(text, n, 10000);
-    free(text);
-    ck_assert_str_eq(get("k"), "none");
-    ck_assert_uint_eq(rep_floor_get(floors, hash_key_agreed("k", 1)), V(7));
-    ck_assert_int_eq(feed("rep l 5 0 1 99\r\nx\r\n"), REP_APPLY_MORE);
-    ck_assert_str_eq(get("l"), state("x", 5, 0, 99));
-    rep_apply_stats(ap, &st);
-    ck_assert_uint_eq(st.unstorable, 1);
-}
-END_TEST
-
-START_TEST(a_broken_end_of_a_large_value_ends_the_link)
-{
-    size_t n;
-    char *text = make_rep("k", 100000, V(1), &n);
-
-    text[n - 2] = 'x';
-    ck_assert_int_eq(feed_bytes(text, n), REP_APPLY_BAD);
-    free(text);
-    ck_assert_str_eq(get("k"), "none");
-    rep_apply_free(ap); /* with the half-received item */
-    ap = NULL;
-}
-END_TEST
-
-/* ---- LEGACY ---- */
-
-START_TEST(a_legacy_change_is_a_write_of_its_own)
-{
-    uint64_t before;
-
-    use_legacy(0);
-    rep_apply_copied(ap);
-    before = set("k", "ours");
-    (void)to_peer();
-    ck_assert_int_eq(feed("rep k -1 0 6 12\r\ntheirs\r\n"), REP_APPLY_MORE);
-    ck_assert_uint_gt(version_last(), before);
-    ck_assert_str_eq(get("k"), state("theirs", UINT32_MAX, 0, version_last()));
-    ck_assert_int_eq(feed("delete k\r\n"), REP_APPLY_MORE);
-    ck_assert_str_eq(get("k"), "none");
-    ck_assert_uint_eq(to_peer(), 0); /* nothing goes back */
-}
-END_TEST
-
-START_TEST(our_own_value_come_back_brings_its_expiry_only)
-{
-    uint64_t v;
-
-    use_legacy(0);
-    v = set("k", "ours");
-    rep_apply_copied(ap);
-    ck_assert_int_eq(feed("rep k 7 %u 4 %u\r\nours\r\n", NOW + 50, (unsigned)v),
-                     REP_APPLY_MORE);
-    ck_assert_str_eq(get("k"), state("ours", 7, NOW + 50, v));
-}
-END_TEST
-
-START_TEST(its_first_copy_replaces_nothing_changed_while_unlinked)
-{
-    uint64_t since, v;
-
-    (void)set("old", "1");
-    (void)set("removed", "1");
-    since = version_last();
-    v = set("changed", "2");
-    delete_key("removed");
-    use_legacy(since);
-    ck_assert_int_eq(
-        feed("rep old 1 0 1 5\r\nx\r\nrep changed 1 0 1 6\r\ny\r\n"
-             "rep removed 1 0 1 7\r\nz\r\nrep new 1 0 1 8\r\nw\r\n"),
-        REP_APPLY_MORE);
-    ck_assert_str_eq(get("changed"), state("2", 7, 0, v));
-    ck_assert_str_eq(get("removed"), "none");
-    ck_assert(strncmp(get("old"), "x 1", 3) == 0);
-    ck_assert(strncmp(get("new"), "w 1", 3) == 0);
-    /* Live, it always wins. */
-    rep_apply_copied(ap);
-    ck_assert_int_eq(feed("rep changed 1 0 1 6\r\ny\r\n"), REP_APPLY_MORE);
-    ck_assert(strncmp(get("changed"), "y 1", 3) == 0);
-}
-END_TEST
-
-START_TEST(its_first_copy_does_not_undo_a_flush)
-{
-    uint64_t since;
-
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert(store_flush_pending(&version, &at));
+    ck_assert_uint_eq(version, V(2));
+    ck_assert_uint_eq(at, NOW + 5);
     (void)set("k", "1");
-    since = version_last();
-    store_flush(0);
-    use_legacy(since);
-    ck_assert_int_eq(feed("rep k 1 0 1 5\r\nx\r\n"), REP_APPLY_MORE);
+    msg = (struct frame_msg){.type = FRAME_BARRIER, .version = V(900)};
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert(!store_flush_pending(&version, &at));
     ck_assert_str_eq(get("k"), "none");
+    ck_assert_uint_eq(stats().flushes, 2);
 }
 END_TEST
 
-START_TEST(changes_that_cross_are_settled_by_sending_theirs_back)
+/* ---- touches ---- */
+
+START_TEST(a_touch_lengthens_the_same_version_only)
 {
-    use_legacy(0);
-    rep_apply_copied(ap);
-    (void)set("k", "ours");
-    ck_assert_uint_eq(to_peer(), 1);
-    rep_apply_note_sent(ap, &batch, 0, batch.n);
-    ck_assert_int_eq(feed("rep k 1 0 6 5\r\ntheirs\r\n"), REP_APPLY_MORE);
-    ck_assert_uint_eq(to_peer(), 1);
-    ck_assert(strncmp(get("k"), "theirs", 6) == 0);
-    /* Long after: no conflict. */
-    clock_freeze(START_MS + REP_APPLY_RECENT_MS);
-    ck_assert_int_eq(feed("rep k 1 0 6 6\r\ntheir2\r\n"), REP_APPLY_MORE);
+    uint64_t newer;
+
+    ck_assert_int_eq(feed_item("k", "v", V(5)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_touch("k", NOW + 50, V(5)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("v", 5, 0, V(5))); /* never is later */
+    newer = set("newer", "v");
+    ck_assert_int_eq(feed_touch("newer", 0, newer - 1), REP_APPLY_OK);
+    ck_assert_str_eq(get("newer"), state("v", 7, 0, newer));
+    ck_assert_str_eq(heard(), "");
+    ck_assert_uint_eq(stats().touches, 2);
+    ck_assert_uint_eq(stats().stale, 0);
+}
+END_TEST
+
+START_TEST(a_later_expiry_wins_by_more_than_two_seconds)
+{
+    struct frame_msg msg = item_msg("k", "v", V(5));
+
+    msg.exptime = NOW + 50;
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_int_eq(feed_touch("k", NOW + 52, V(5)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("v", 5, NOW + 50, V(5)));
+    ck_assert_uint_eq(item_bits_of("k"), 0);
+    ck_assert_int_eq(feed_touch("k", NOW + 53, V(5)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("v", 5, NOW + 53, V(5)));
+    ck_assert_uint_eq(item_bits_of("k"), ITEM_TOUCHED);
+    ck_assert_int_eq(feed_touch("k", NOW + 20, V(5)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("v", 5, NOW + 53, V(5)));
+    /* The whole item brings it as well. */
+    msg.exptime = 0;
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("v", 5, 0, V(5)));
+    ck_assert_str_eq(heard(), "");
     ck_assert_uint_eq(to_peer(), 0);
-    /* While a scan goes out, any may cross. */
-    rep_apply_note_scan(ap);
-    ck_assert_int_eq(feed("delete other\r\n"), REP_APPLY_MORE);
-    ck_assert_uint_eq(to_peer(), 1);
 }
 END_TEST
 
-START_TEST(legacy_flushes_are_ours)
+START_TEST(a_touch_of_what_is_not_held_wants_it)
 {
-    use_legacy(0);
-    (void)set("k", "1");
+    ck_assert_int_eq(feed_touch("none", NOW + 9, V(1)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "none", V(1)));
+    ck_assert_int_eq(feed_item("old", "v", V(1)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_touch("old", NOW + 9, V(2)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "old", V(2)));
+    ck_assert_str_eq(get("old"), state("v", 5, 0, V(1)));
+    /* Not what could not be taken. */
+    ck_assert_int_eq(feed_key(FRAME_DELETE, "deleted", V(9)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_touch("deleted", NOW + 9, V(8)), REP_APPLY_OK);
+    ck_assert(store_apply_barrier(V(20), 0));
+    ck_assert_int_eq(feed_touch("flushed", NOW + 9, V(20)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), "");
+}
+END_TEST
+
+/* A third node has to hear of an expiry that came from a peer. */
+START_TEST(with_relay_later_expiries_are_logged_for_others)
+{
+    struct frame_msg msg = item_msg("k", "v", V(5));
+    uint64_t at;
+    int other = rep_log_open(rlog, &at);
+
+    msg.exptime = NOW + 10;
+    msg.hops = 2;
+    rep_log_set_relay(rlog, true);
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    at = rep_log_head(rlog);
+    ck_assert_int_eq(feed_touch("k", NOW + 20, V(5)), REP_APPLY_OK);
+    ck_assert_int_eq(rep_log_read(rlog, other, at, &batch), REP_LOG_OK);
+    ck_assert_uint_eq(batch.n, 1);
+    ck_assert_int_eq(batch.entry[0].op, STORE_OP_TOUCH);
+    ck_assert_uint_eq(batch.entry[0].source, config.reader + 1);
+    at = batch.next;
+    msg.exptime = NOW + 30;
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_int_eq(rep_log_read(rlog, other, at, &batch), REP_LOG_OK);
+    ck_assert_uint_eq(batch.n, 1);
+    ck_assert_int_eq(batch.entry[0].op, STORE_OP_TOUCH);
+    ck_assert_uint_eq(to_peer(), 0);
+}
+END_TEST
+
+/* ---- offers ---- */
+
+START_TEST(an_offer_of_what_would_be_taken_is_wanted)
+{
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "none", V(1)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "none", V(1)));
+    ck_assert_int_eq(feed_item("old", "v", V(1)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "old", V(2)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "old", V(2)));
+    ck_assert_int_eq(feed_key(FRAME_DELETE, "d", V(3)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "d", V(3)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "d", V(3)));
+    ck_assert_uint_eq(stats().offers, 3);
+}
+END_TEST
+
+START_TEST(an_offer_of_what_is_held_is_not_answered)
+{
+    uint64_t newer = set("newer", "v");
+
     (void)to_peer();
-    ck_assert_int_eq(feed("flush_all \r\n"), REP_APPLY_MORE);
-    ck_assert_str_eq(get("k"), "none");
-    (void)set("k", "2");
-    ck_assert_str_ne(get("k"), "none");
-    ck_assert_int_eq(feed("flush_all %u\r\n", NOW + 5), REP_APPLY_MORE);
-    ck_assert_uint_eq(store_flush_time(), NOW + 5);
-    ck_assert_str_ne(get("k"), "none");
-    ck_assert_uint_eq(to_peer(), 1); /* the set alone */
-    clock_freeze(START_MS + 5000);
-    store_tick();
-    ck_assert_str_eq(get("k"), "none");
+    ck_assert_int_eq(feed_item("same", "v", V(1)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "same", V(1)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "newer", newer - 1), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_DELETE, "d", V(3)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "d", V(2)), REP_APPLY_OK);
+    ck_assert(store_apply_barrier(V(20), 0));
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "flushed", V(20)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), "");
+    ck_assert_uint_eq(to_peer(), 1); /* the flush */
+    ck_assert_uint_eq(stats().stale, 0);
 }
 END_TEST
 
-START_TEST(legacy_skips_unknown_lines_and_their_data)
-{
-    struct rep_apply_stats st;
+/* ---- missed ---- */
 
-    use_legacy(0);
-    ck_assert_int_eq(feed("STORED\r\nget a\r\nrep k x 0 9 1\r\ndelete l\n\r\n"
-                          "rep l 1 0 1 2\r\ny\r\n"),
-                     REP_APPLY_MORE);
-    ck_assert(strncmp(get("l"), "y 1", 3) == 0);
-    rep_apply_stats(ap, &st);
-    ck_assert_uint_eq(st.skipped, 3);
-    ck_assert_uint_eq(st.items, 1);
-    ck_assert_uint_eq(st.deletes, 0);
+START_TEST(what_may_have_been_removed_here_is_gone)
+{
+    struct frame_msg msg;
+
+    miss("k", V(50));
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "k", V(50)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("gone", "k", V(50)));
+    ck_assert_int_eq(feed_item("k", "v", V(49)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("gone", "k", V(49)));
+    ck_assert_int_eq(feed_touch("k", NOW + 9, V(48)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("gone", "k", V(48)));
+    msg = item_msg("k", "value", V(47));
+    msg.type = FRAME_ITEM_BEGIN;
+    put(&msg);
+    msg = (struct frame_msg){.type = FRAME_ITEM_PART,
+                             .nbytes = 5,
+                             .bytes = (const uint8_t *)"value"};
+    put(&msg);
+    ck_assert_int_eq(feed(), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("gone", "k", V(47)));
+    ck_assert_str_eq(get("k"), "none");
+    ck_assert_uint_eq(floor_of("k"), 0);
+    ck_assert_uint_eq(to_peer(), 0);
+    /* Newer than all that was missed: nothing of it can be older. */
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "k", V(51)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "k", V(51)));
+    ck_assert_int_eq(feed_item("k", "v", V(51)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("v", 5, 0, V(51)));
+}
+END_TEST
+
+START_TEST(what_is_held_decides_though_something_was_missed)
+{
+    ck_assert_int_eq(feed_item("k", "v", V(5)), REP_APPLY_OK);
+    miss("k", V(50));
+    /* Held older: wanted, and taken. */
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "k", V(6)), REP_APPLY_OK);
+    ck_assert_str_eq(heard(), saying("want", "k", V(6)));
+    ck_assert_int_eq(feed_item("k", "w", V(6)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("w", 5, 0, V(6)));
+    /* Held newer: ours is sent. */
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "k", V(5)), REP_APPLY_OK);
+    ck_assert_uint_eq(to_peer(), 1);
+    ck_assert_uint_eq(batch.entry[0].target, config.reader + 1);
+    /* A floor is held, too. */
+    ck_assert_int_eq(feed_key(FRAME_DELETE, "k", V(60)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "k", V(40)), REP_APPLY_OK);
+    ck_assert_uint_eq(to_peer(), 1);
+    ck_assert_str_eq(heard(), "");
+}
+END_TEST
+
+START_TEST(gone_drops_the_key_and_tells_everybody)
+{
+    uint64_t newer;
+
+    ck_assert_int_eq(feed_item("k", "v", V(5)), REP_APPLY_OK);
+    ck_assert_int_eq(feed_key(FRAME_GONE, "k", V(5)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), "none");
+    ck_assert_uint_eq(floor_of("k"), V(5) + 1);
+    ck_assert_uint_eq(to_peer(), 1);
+    ck_assert_int_eq(batch.entry[0].op, STORE_OP_DELETE);
+    ck_assert_uint_eq(batch.entry[0].version, V(5) + 1);
+    ck_assert_uint_eq(batch.entry[0].source, 0);
+    newer = set("k", "newer");
+    (void)to_peer();
+    ck_assert_int_eq(feed_key(FRAME_GONE, "k", V(5)), REP_APPLY_OK);
+    ck_assert_str_eq(get("k"), state("newer", 7, 0, newer));
+    ck_assert_uint_eq(to_peer(), 0);
+    ck_assert_str_eq(heard(), "");
+    ck_assert_uint_eq(stats().gone, 2);
 }
 END_TEST
 
@@ -608,34 +459,38 @@ int main(void)
 {
     Suite *s = suite_create("apply");
     TCase *t = tcase_create("apply");
+    TCase *missed = tcase_create("missed");
     SRunner *r = srunner_create(s);
     int failed;
 
     suite_add_tcase(s, t);
+    suite_add_tcase(s, missed);
     tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(missed, setup_small, teardown);
     tcase_add_test(t, a_newer_item_is_taken_with_its_version);
     tcase_add_test(t, what_is_applied_is_not_sent_back);
     tcase_add_test(t, an_older_item_makes_ours_go_back);
     tcase_add_test(t, an_item_older_than_our_delete_makes_the_delete_go_back);
     tcase_add_test(t, the_same_item_again_does_nothing);
-    tcase_add_test(t, a_delete_removes_what_is_older_only);
     tcase_add_test(t, a_visible_cas_is_kept_beside_the_version);
+    tcase_add_test(t, the_bits_of_an_item_are_kept);
     tcase_add_test(t, expiries_are_shifted_to_our_clock);
+    tcase_add_test(t, an_unknown_change_replaced_is_a_conflict_lost);
+    tcase_add_test(t, the_last_change_is_acknowledged_when_all_is);
+    tcase_add_test(t, a_delete_removes_what_is_older_only);
     tcase_add_test(t, floors_by_hash_refuse_and_remove);
     tcase_add_test(t, a_sweep_removes_thousands);
-    tcase_add_test(t, control_lines_go_to_the_caller_in_order);
-    tcase_add_test(t, nonsense_ends_the_link);
-    tcase_add_test(t, values_of_all_sizes_arrive_in_any_cut);
-    tcase_add_test(t, a_value_too_large_for_us_becomes_a_floor);
-    tcase_add_test(t, a_broken_end_of_a_large_value_ends_the_link);
-    tcase_add_test(t, a_legacy_change_is_a_write_of_its_own);
-    tcase_add_test(t, our_own_value_come_back_brings_its_expiry_only);
-    tcase_add_test(t, its_first_copy_replaces_nothing_changed_while_unlinked);
-    tcase_add_test(t, its_first_copy_does_not_undo_a_flush);
-    tcase_add_test(t, changes_that_cross_are_settled_by_sending_theirs_back);
-    tcase_add_test(t, legacy_flushes_are_ours);
-    tcase_add_test(t, legacy_skips_unknown_lines_and_their_data);
+    tcase_add_test(t, flushes_come_with_their_version);
+    tcase_add_test(t, a_touch_lengthens_the_same_version_only);
+    tcase_add_test(t, a_later_expiry_wins_by_more_than_two_seconds);
+    tcase_add_test(t, a_touch_of_what_is_not_held_wants_it);
+    tcase_add_test(t, with_relay_later_expiries_are_logged_for_others);
+    tcase_add_test(t, an_offer_of_what_would_be_taken_is_wanted);
+    tcase_add_test(t, an_offer_of_what_is_held_is_not_answered);
+    tcase_add_test(missed, what_may_have_been_removed_here_is_gone);
+    tcase_add_test(missed, what_is_held_decides_though_something_was_missed);
+    tcase_add_test(t, gone_drops_the_key_and_tells_everybody);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
