@@ -10,8 +10,7 @@
 
 enum {
     CACHE_LINE = 64,
-    WAYS = 4,         /* floors of a line, which is one cache line */
-    WALK_LINES = 4096 /* lines looked at by one walk */
+    WAYS = 4
 };
 
 struct line {
@@ -230,7 +229,7 @@ size_t rep_floor_walk(struct rep_floor *t, struct rep_floor_cursor *cursor,
     size_t n = 0;
 
     assert(most >= WAYS); /* or the walk would never move */
-    for (int i = 0; i < WALK_LINES && cursor->line < total; i++) {
+    for (int i = 0; i < REP_FLOOR_WALK && cursor->line < total; i++) {
         if (most - n < WAYS) {
             return n;
         }

@@ -400,7 +400,7 @@ static enum stop gather_line(struct gather *g, const char *p, size_t n,
     struct change *c = &g->list[g->n];
     size_t len = 0;
 
-    switch (wire_parse(WIRE_LEGACY, p, n, &c->msg, &len)) {
+    switch (wire_parse(p, n, &c->msg, &len)) {
     case WIRE_OK:
         break;
     case WIRE_MORE:

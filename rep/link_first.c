@@ -7,6 +7,12 @@
 /* A proof is random bytes: none begins like a line of ours. */
 static const char refusal_begins[] = "repcached3 ";
 
+_Static_assert((int)REP_REFUSAL_BUSY == (int)WIRE_BUSY &&
+                   (int)REP_REFUSAL_STRANGER == (int)WIRE_STRANGER &&
+                   (int)REP_REFUSAL_SELF == (int)WIRE_SELF &&
+                   (int)REP_REFUSAL_CLOCK == (int)WIRE_CLOCK,
+               "rep/core and the wire number refusals alike");
+
 static void nonsense(struct rep_link *link, const char *why)
 {
     link->phase = LINK_SAID;
@@ -131,6 +137,21 @@ static void tell_hello(struct rep_link *link)
     link->env->event(link->env->ctx, &ev);
 }
 
+/* It says why it does not take us; rep/core makes of that what it can. */
+static void refused(struct rep_link *link, uint8_t why)
+{
+    struct rep_event ev = {
+        .kind = REP_EV_CLOSED,
+        .conn = link->id,
+        .refusal = (enum rep_refusal)why,
+    };
+
+    link->failed = true;
+    link->figures.error = wire_refusal_text((enum wire_refusal)why);
+    rep_link_close(link);
+    link->env->event(link->env->ctx, &ev);
+}
+
 /* With a secret both prove that they have it. `line` is their hello. */
 static void ask_proof(struct rep_link *link, const char *line, size_t n)
 {
@@ -166,7 +187,7 @@ static void on_hello(struct rep_link *link, const char *line, size_t n,
         return;
     }
     if (link->hello.refused != WIRE_WELCOME) {
-        nonsense(link, wire_refusal_text(link->hello.refused));
+        refused(link, link->hello.refused);
         return;
     }
     if (link->hello.dialect < WIRE_DIALECT) {
@@ -232,11 +253,12 @@ static void look_at_proof(struct rep_link *link)
         if (end == NULL) {
             return; /* bounded in time */
         }
-        nonsense(link, wire_parse_hello(link->in, (size_t)(end - link->in),
-                                        &refusal) &&
-                               refusal.refused != WIRE_WELCOME
-                           ? wire_refusal_text(refusal.refused)
-                           : "the peer's proof is wrong");
+        if (wire_parse_hello(link->in, (size_t)(end - link->in), &refusal) &&
+            refusal.refused != WIRE_WELCOME) {
+            refused(link, refusal.refused);
+        } else {
+            nonsense(link, "the peer's proof is wrong");
+        }
         return;
     }
     if (link->in_len < REP_AUTH_PROOF ||

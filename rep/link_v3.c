@@ -150,7 +150,8 @@ void link_v3_catch_up(struct rep_link *link)
     }
     v->catch_up = false;
     v->starved = false;
-    all = !run->known || v->resume < run->acked;
+    all = !run->known || v->resume < run->acked ||
+          v->resume > rep_log_head(link->env->log);
     if (all) {
         owe_all(link);
     } else {
