@@ -640,7 +640,7 @@ uint64_t rep_log_low(struct rep_log *log, int reader)
     return low;
 }
 
-void rep_log_raise_low(struct rep_log *log, int reader)
+uint64_t rep_log_raise_low(struct rep_log *log, int reader)
 {
     struct reader *r;
     uint64_t low;
@@ -652,7 +652,9 @@ void rep_log_raise_low(struct rep_log *log, int reader)
         r->low = low;
         rep_floor_set_low(log->floors, reader, low);
     }
+    low = r->low;
     lock_drop(&log->lock, LOCK_REP_LOG);
+    return low;
 }
 
 void rep_log_set_low(struct rep_log *log, uint64_t low)

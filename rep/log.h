@@ -148,9 +148,9 @@ void rep_log_resend(struct rep_log *log, int reader,
  * older version than it has, relayed or sent again, is on its way to it. */
 uint64_t rep_log_low(struct rep_log *log, int reader);
 
-/* Raises it to what the reader has acknowledged by now, and tells the floors.
- * Only while no scan is owed to it, or under way. */
-void rep_log_raise_low(struct rep_log *log, int reader);
+/* Raises it to what the reader has acknowledged by now, tells the floors, and
+ * gives it. Only while no scan is owed to the reader, or under way. */
+uint64_t rep_log_raise_low(struct rep_log *log, int reader);
 
 /* Removals below `low` leave no floor: every peer has acknowledged them. 0
  * (the beginning): all removals do. The least rep_log_low of all peers, told

@@ -565,8 +565,10 @@ END_TEST
 
 static uint64_t low(int reader)
 {
-    rep_log_raise_low(rlog, reader);
-    return rep_log_low(rlog, reader);
+    uint64_t raised = rep_log_raise_low(rlog, reader);
+
+    ck_assert_uint_eq(rep_log_low(rlog, reader), raised);
+    return raised;
 }
 
 /* To the segment of the log: all that is acknowledged up to there. */
@@ -663,8 +665,7 @@ START_TEST(the_floors_know_the_low_mark_of_a_reader)
     int r = rep_log_open(rlog, &pos);
     unsigned cell = rep_floor_cell(floors, 1);
 
-    rep_log_raise_low(rlog, r);
-    ck_assert_uint_eq(rep_log_low(rlog, r), v);
+    ck_assert_uint_eq(low(r), v);
     /* A line of four: each more drops the least. */
     for (uint64_t i = 0; i < 5; i++) {
         (void)rep_floor_raise(floors, i, v - 9 + i);
