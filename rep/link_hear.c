@@ -8,6 +8,7 @@
 #include "rep/link_internal.h"
 
 #define SHIFT_MS 2000 /* a smaller change of the skew shifts no expiry */
+#define ECHO_MS  2000 /* a pong later than that tells no time: half of it */
 
 /* ---- answers ------------------------------------------------------------ */
 
@@ -31,12 +32,12 @@ bool link_answer(struct rep_link *link, uint8_t type, const char *key,
     return true;
 }
 
-static bool on_want(void *ctx, const char *key, uint8_t nkey, uint64_t version)
+static bool answer_want(void *ctx, const char *key, uint8_t nkey, uint64_t version)
 {
     return link_answer(ctx, FRAME_WANT, key, nkey, version);
 }
 
-static bool on_gone(void *ctx, const char *key, uint8_t nkey, uint64_t version)
+static bool answer_gone(void *ctx, const char *key, uint8_t nkey, uint64_t version)
 {
     return link_answer(ctx, FRAME_GONE, key, nkey, version);
 }
@@ -49,6 +50,18 @@ static void on_absent(void *ctx, const char *key, size_t nkey)
 
     if (link->v3.answers.n < LINK_ANSWERS - LINK_OFFERS) {
         (void)!link_answer(link, FRAME_WANT, key, (uint8_t)nkey, 1);
+    }
+}
+
+/* The peer takes an offer, or (version 1) would like to have the key. */
+static void on_want(struct rep_link *link, const struct frame_msg *msg)
+{
+    struct store_key key = store_key(msg->key, msg->nkey);
+
+    if (msg->version == 1) {
+        rep_log_wish(link->env->log, link->run->reader, &key);
+    } else {
+        rep_log_resend(link->env->log, link->run->reader, &key, msg->version);
     }
 }
 
@@ -80,8 +93,7 @@ static void on_pong(struct rep_link *link, const struct frame_msg *msg)
     struct link_v3 *v = &link->v3;
     uint64_t now = clock_ms();
 
-    /* Half of the way there and back. A late answer tells less. */
-    if (msg->echo_ms <= now) {
+    if (msg->echo_ms <= now && now - msg->echo_ms <= ECHO_MS) {
         set_skew(link, (int64_t)(msg->clock_ms -
                                  (msg->echo_ms + (now - msg->echo_ms) / 2)));
     }
@@ -248,12 +260,9 @@ static bool hear(struct rep_link *link, const struct frame_msg *msg)
         return true;
     case FRAME_SCAN_ACK:
         return link_v3_scanned(link, msg->cursor);
-    case FRAME_WANT: {
-        struct store_key key = store_key(msg->key, msg->nkey);
-
-        rep_log_resend(link->env->log, link->run->reader, &key, msg->version);
+    case FRAME_WANT:
+        on_want(link, msg);
         return true;
-    }
     case FRAME_COPY_END:
         return on_copy_end(link);
     case FRAME_PING:
@@ -303,8 +312,8 @@ static bool on_control(void *ctx, const struct frame_msg *msg)
 
 const struct rep_apply_calls link_v3_calls = {
     .control = on_control,
-    .want = on_want,
-    .gone = on_gone,
+    .want = answer_want,
+    .gone = answer_gone,
 };
 
 /* ---- batches -------------------------------------------------------------------- */

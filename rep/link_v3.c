@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/version.h"
 #include "rep/link_internal.h"
 
 /* A cursor on the wire: the number of the scan, then 48 bits of rep_scan. */
@@ -268,7 +269,7 @@ static bool put_scan_point(struct rep_link *link, uint64_t cursor)
     struct frame_msg msg = {
         .type = FRAME_SCAN_POINT,
         .version = link->run->scan.threshold == REP_SCAN_NONE
-                       ? INT64_MAX
+                       ? version_last() /* nothing of that sort */
                        : link->run->scan.threshold,
         .cursor = (uint64_t)link->v3.scans << CURSOR_BITS | cursor,
     };
@@ -436,8 +437,9 @@ static void fill_control(struct rep_link *link)
 /* ---- the log ------------------------------------------------------------------- */
 
 /* A large value while another is under way: its key waits, others pass. */
-static bool put_off(struct link_v3 *v, const struct rep_log_entry *e)
+static bool put_off(struct rep_link *link, const struct rep_log_entry *e)
 {
+    struct link_v3 *v = &link->v3;
     struct link_later *later;
 
     if (v->later == NULL) {
@@ -448,19 +450,22 @@ static bool put_off(struct link_v3 *v, const struct rep_log_entry *e)
     }
     later = &v->later[v->nlater++];
     later->entry = *e;
+    later->entry.pos = link->pos;
     memcpy(later->key, e->key, e->nkey);
     return true;
 }
 
+/* Not sent is everything from `pos` on while its value is under way: an entry
+ * stands for earlier ones of its batch, too. */
 static enum rep_said say_entry(struct rep_link *link,
-                               const struct rep_log_entry *e)
+                               const struct rep_log_entry *e, uint64_t pos)
 {
     struct link_v3 *v = &link->v3;
     bool had_large = v->out.large != NULL;
     enum rep_said said = rep_say_entry(&v->say, e);
 
     if (said == REP_SAID && !had_large && v->out.large != NULL) {
-        v->large_pos = e->pos;
+        v->large_pos = pos;
     }
     return said;
 }
@@ -472,7 +477,7 @@ static void fill_later(struct rep_link *link)
 
     while (v->nlater > 0 && v->out.large == NULL) {
         v->later[0].entry.key = v->later[0].key;
-        if (say_entry(link, &v->later[0].entry) != REP_SAID) {
+        if (say_entry(link, &v->later[0].entry, v->later[0].entry.pos) != REP_SAID) {
             return;
         }
         v->nlater--;
@@ -490,9 +495,9 @@ static bool say_batch(struct rep_link *link)
         enum rep_said said;
 
         rep_say_ahead(batch, link->at);
-        said = say_entry(link, e);
+        said = say_entry(link, e, link->pos);
         if (said == REP_SAID_FULL ||
-            (said == REP_SAID_BUSY && !put_off(&link->v3, e))) {
+            (said == REP_SAID_BUSY && !put_off(link, e))) {
             return false;
         }
     }

@@ -556,12 +556,12 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
     lock_drop(&log->lock, LOCK_REP_LOG);
 }
 
-void rep_log_resend(struct rep_log *log, int reader,
-                    const struct store_key *key, uint64_t version)
+static void append_for(struct rep_log *log, int reader, enum store_op op,
+                       const struct store_key *key, uint64_t version)
 {
     struct record rec = {.version = version,
                          .nkey = (uint8_t)key->len,
-                         .op = STORE_OP_ITEM,
+                         .op = (uint8_t)op,
                          .target = (uint8_t)(reader + 1)};
     bool wake;
 
@@ -572,6 +572,19 @@ void rep_log_resend(struct rep_log *log, int reader,
     if (wake && log->wake != NULL) {
         log->wake(log->wake_ctx);
     }
+}
+
+void rep_log_resend(struct rep_log *log, int reader,
+                    const struct store_key *key, uint64_t version)
+{
+    append_for(log, reader, STORE_OP_ITEM, key, version);
+}
+
+/* Like a touch: it is no loss when it is overwritten, and says nothing of a
+ * key that is absent. */
+void rep_log_wish(struct rep_log *log, int reader, const struct store_key *key)
+{
+    append_for(log, reader, STORE_OP_TOUCH, key, version_last());
 }
 
 /* ---- positions ---------------------------------------------------------- */
@@ -733,12 +746,14 @@ static unsigned merge_find(const struct merge *m, struct rep_log_batch *batch,
 
 /* Moves what an earlier entry of the key said into `e` and voids it. The
  * present state is sent, so only the greatest version matters, and that a
- * change was more than a touch. */
+ * change was more than a touch, made here, or wanted. */
 static void merge_into(struct rep_log_entry *e, struct rep_log_entry *old)
 {
     e->version = old->version > e->version ? old->version : e->version;
     e->op = e->op == STORE_OP_TOUCH ? old->op : e->op;
     e->hops = old->hops < e->hops ? old->hops : e->hops;
+    e->source = old->source == 0 ? 0 : e->source;
+    e->target = e->target == 0 ? old->target : e->target;
     old->nkey = 0; /* void: batch_compact takes it out */
 }
 

@@ -143,6 +143,10 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
 void rep_log_resend(struct rep_log *log, int reader,
                     const struct store_key *key, uint64_t version);
 
+/* The same for a key that the reader would like to have: nothing is said of
+ * one that is absent, and nothing is amiss if the entry is overwritten. */
+void rep_log_wish(struct rep_log *log, int reader, const struct store_key *key);
+
 /* The low mark of `reader`: it has acknowledged every version below, at most
  * the clock. It begins with 0, rises by rep_log_raise_low and falls when an
  * older version than it has, relayed or sent again, is on its way to it. */

@@ -110,7 +110,7 @@ static struct rep_run *make(struct rep_runs *runs)
         return NULL;
     }
     *r = (struct rep_run){
-        .reader = reader, .acked = pos, .scan.before = UINT64_MAX};
+        .reader = reader, .scan.before = UINT64_MAX};
     return r;
 }
 

@@ -40,6 +40,8 @@ struct rep_run {
     uint64_t acked;     /* position of our log that it has processed */
     uint64_t processed; /* position of its log that we have processed */
     bool known;         /* it was linked before, positions exchanged */
+    uint64_t told[REP_FLOOR_SHARDS]; /* missed, by cell, as it was told and has
+                                        offered what it held */
     struct {            /* what a scan owes it */
         bool owed;      /* false: nothing */
         bool touched;

@@ -1,12 +1,10 @@
 /* The rules, each broken in turn: functions that rep/ and the store call are
- * wrapped at link time, so that the product carries no hooks. That an older
- * state is answered (6.4) is not among them: while every link scans from 0
- * both ways, the scan says the same. Nor that lost touches are scanned (4.4):
- * 12,000 schedules have not shown it. */
+ * wrapped at link time, so that the product carries no hooks. */
 #include <string.h>
 
 #include "base/version.h"
 #include "rep/apply.h"
+#include "rep/link_internal.h"
 #include "rep/scan.h"
 #include "sim.h"
 
@@ -31,6 +29,16 @@ enum rule {
     FLUSHES_TRAVEL,
     CHANGES_ARE_RELAYED,
     SLOTS_MOVE,
+    TOUCHES_TRAVEL,
+    HOPS_COUNT,
+    LATER_LOSSES_BEFORE_CURSOR,
+    SCANS_RESUME,
+    LOG_RESUMES,
+    MISSED_IS_TOLD,
+    PAST_IS_MISSED,
+    GONE_IS_ANSWERED,
+    WANT_IS_ANSWERED,
+    RUNS_ARE_TOLD_APART,
     RULES
 };
 
@@ -52,6 +60,16 @@ static const char *const names[RULES] = {
     [ACKS_AFTER_PROCESSING] = "only what was answered is acknowledged (4.3)",
     [CHANGES_ARE_RELAYED] = "applied changes are sent to the third (10.1)",
     [SLOTS_MOVE] = "linked nodes have different slots (1.3)",
+    [TOUCHES_TRAVEL] = "a later expiry is sent (8.2)",
+    [HOPS_COUNT] = "what was relayed is relayed so far only (10.1)",
+    [LATER_LOSSES_BEFORE_CURSOR] = "a scan resumed gives later losses (5.6)",
+    [SCANS_RESUME] = "a broken scan is resumed (5.6)",
+    [LOG_RESUMES] = "the log is read on from what was acknowledged (4.5)",
+    [MISSED_IS_TOLD] = "who was away too long is told (6.1)",
+    [PAST_IS_MISSED] = "an unknown run has missed what is past (6)",
+    [GONE_IS_ANSWERED] = "what is offered and was removed is gone (6.2)",
+    [WANT_IS_ANSWERED] = "what is offered and lacks is wanted (6.4)",
+    [RUNS_ARE_TOLD_APART] = "a new run is sent everything (5.1)",
     [FLUSHES_TRAVEL] = "a live flush is sent (7)",
 };
 
@@ -131,21 +149,30 @@ bool __wrap_rep_log_take_lost(struct rep_log *log, int reader, uint64_t *v,
     return lost && !broken(LOSSES_ARE_SCANNED);
 }
 
-void __real_rep_scan_begin(struct rep_scan *scan, uint64_t threshold,
-                           bool touched);
-void __wrap_rep_scan_begin(struct rep_scan *scan, uint64_t threshold,
-                           bool touched);
-void __wrap_rep_scan_begin(struct rep_scan *scan, uint64_t threshold,
-                           bool touched)
+void __real_rep_scan_begin(struct rep_scan *scan,
+                           const struct rep_scan_plan *plan);
+void __wrap_rep_scan_begin(struct rep_scan *scan,
+                           const struct rep_scan_plan *plan);
+void __wrap_rep_scan_begin(struct rep_scan *scan,
+                           const struct rep_scan_plan *plan)
 {
-    if (threshold == 0 && broken(SCAN_SENDS_EVERYTHING)) {
-        threshold = version_last();
+    struct rep_scan_plan other = *plan;
+
+    if (plan->threshold == 0 && broken(SCAN_SENDS_EVERYTHING)) {
+        other.threshold = version_last();
     }
-    __real_rep_scan_begin(scan, threshold, touched);
-    scan->floors.done = broken(SCAN_SENDS_FLOORS);
-    if (broken(SCAN_SENDS_FLUSHES)) {
-        scan->phase = 1;
+    if (broken(LATER_LOSSES_BEFORE_CURSOR)) {
+        other.before = REP_SCAN_NONE;
     }
+    __real_rep_scan_begin(scan, &other);
+    scan->floors.done = scan->floors.done || broken(SCAN_SENDS_FLOORS);
+}
+
+bool __real_rep_say_flush(struct rep_say *say, uint8_t hops);
+bool __wrap_rep_say_flush(struct rep_say *say, uint8_t hops);
+bool __wrap_rep_say_flush(struct rep_say *say, uint8_t hops)
+{
+    return broken(SCAN_SENDS_FLUSHES) || __real_rep_say_flush(say, hops);
 }
 
 void __real_rep_sweep_ask(struct rep_sweep *s, uint64_t v);
@@ -173,37 +200,22 @@ void __wrap_store_apply_flush_at(uint64_t v, uint32_t at, uint32_t source)
     }
 }
 
-bool __real_rep_scan_live(const struct rep_peer *peer,
-                          const struct rep_log_batch *batch, unsigned *i,
-                          struct rep_out *out);
-bool __wrap_rep_scan_live(const struct rep_peer *peer,
-                          const struct rep_log_batch *batch, unsigned *i,
-                          struct rep_out *out);
-static bool skipped(const struct rep_log_entry *e)
+enum rep_said __real_rep_say_entry(struct rep_say *say,
+                                   const struct rep_log_entry *e);
+enum rep_said __wrap_rep_say_entry(struct rep_say *say,
+                                   const struct rep_log_entry *e);
+enum rep_said __wrap_rep_say_entry(struct rep_say *say,
+                                   const struct rep_log_entry *e)
 {
-    return (e->op == STORE_OP_DELETE && sim_break == ABSENCE_IS_SENT) ||
-           (e->op == STORE_OP_FLUSH && sim_break == FLUSHES_TRAVEL);
-}
-bool __wrap_rep_scan_live(const struct rep_peer *peer,
-                          const struct rep_log_batch *batch, unsigned *i,
-                          struct rep_out *out)
-{
-    static struct rep_log_batch one;
+    struct rep_log_entry other = *e;
 
-    if (sim_break != ABSENCE_IS_SENT && sim_break != FLUSHES_TRAVEL) {
-        return __real_rep_scan_live(peer, batch, i, out);
+    if ((e->op == STORE_OP_DELETE && broken(ABSENCE_IS_SENT)) ||
+        (e->op == STORE_OP_FLUSH && broken(FLUSHES_TRAVEL)) ||
+        (e->op == STORE_OP_TOUCH && broken(TOUCHES_TRAVEL))) {
+        return REP_SAID;
     }
-    for (; *i < batch->n; (*i)++) {
-        unsigned at = 0;
-
-        one.n = 1;
-        one.entry[0] = batch->entry[*i];
-        if (!skipped(&one.entry[0]) &&
-            !__real_rep_scan_live(peer, &one, &at, out)) {
-            return false;
-        }
-    }
-    return true;
+    other.hops = broken(HOPS_COUNT) ? 0 : e->hops;
+    return __real_rep_say_entry(say, &other);
 }
 
 void __real_rep_log_ack(struct rep_log *log, int reader, uint64_t pos);
@@ -231,4 +243,67 @@ void __wrap_version_set_slot(uint8_t slot)
     if (!broken(SLOTS_MOVE)) {
         __real_version_set_slot(slot);
     }
+}
+
+uint64_t __real_rep_log_acked(struct rep_log *log, int reader);
+uint64_t __wrap_rep_log_acked(struct rep_log *log, int reader);
+uint64_t __wrap_rep_log_acked(struct rep_log *log, int reader)
+{
+    return broken(LOG_RESUMES) ? rep_log_head(log)
+                               : __real_rep_log_acked(log, reader);
+}
+
+void __real_rep_runs_part(struct rep_runs *runs, struct rep_run *run);
+void __wrap_rep_runs_part(struct rep_runs *runs, struct rep_run *run);
+void __wrap_rep_runs_part(struct rep_runs *runs, struct rep_run *run)
+{
+    if (broken(SCANS_RESUME)) {
+        run->scan.owed = false;
+    }
+    __real_rep_runs_part(runs, run);
+}
+
+struct rep_run *__real_rep_runs_meet(struct rep_runs *runs, uint64_t run,
+                                     uint64_t node);
+struct rep_run *__wrap_rep_runs_meet(struct rep_runs *runs, uint64_t run,
+                                     uint64_t node);
+struct rep_run *__wrap_rep_runs_meet(struct rep_runs *runs, uint64_t run,
+                                     uint64_t node)
+{
+    return __real_rep_runs_meet(
+        runs, broken(RUNS_ARE_TOLD_APART) ? node : run, node);
+}
+
+uint64_t __real_rep_floor_missed(const struct rep_floor *t, int watcher,
+                                 unsigned cell);
+uint64_t __wrap_rep_floor_missed(const struct rep_floor *t, int watcher,
+                                 unsigned cell);
+uint64_t __wrap_rep_floor_missed(const struct rep_floor *t, int watcher,
+                                 unsigned cell)
+{
+    return broken(MISSED_IS_TOLD) ? 0
+                                  : __real_rep_floor_missed(t, watcher, cell);
+}
+
+void __real_rep_floor_pass(struct rep_floor *t, uint64_t version);
+void __wrap_rep_floor_pass(struct rep_floor *t, uint64_t version);
+void __wrap_rep_floor_pass(struct rep_floor *t, uint64_t version)
+{
+    if (!broken(PAST_IS_MISSED)) {
+        __real_rep_floor_pass(t, version);
+    }
+}
+
+bool __real_link_answer(struct rep_link *link, uint8_t type, const char *key,
+                        uint8_t nkey, uint64_t version);
+bool __wrap_link_answer(struct rep_link *link, uint8_t type, const char *key,
+                        uint8_t nkey, uint64_t version);
+bool __wrap_link_answer(struct rep_link *link, uint8_t type, const char *key,
+                        uint8_t nkey, uint64_t version)
+{
+    if ((type == FRAME_GONE && broken(GONE_IS_ANSWERED)) ||
+        (type == FRAME_WANT && broken(WANT_IS_ANSWERED))) {
+        return true;
+    }
+    return __real_link_answer(link, type, key, nkey, version);
 }

@@ -265,18 +265,42 @@ static void perform(struct sim_node *n, const struct rep_action *a)
     }
 }
 
+static bool dials(unsigned node, unsigned other)
+{
+    return (sim_plan.dials[node] >> other & 1) != 0;
+}
+
+static unsigned peer_of(const struct sim_node *n, unsigned other)
+{
+    for (unsigned p = 0; p < n->npeers; p++) {
+        if (n->peers[p] == other) {
+            return p;
+        }
+    }
+    return REP_CORE_NO_PEER;
+}
+
+/* The edge knows whom a hello came from. */
+static void complete_hello(struct sim_node *n, struct rep_event *ev)
+{
+    unsigned i = find_link(n, ev->conn);
+    unsigned other = sim_net_peer(n->conn[i], n->end[i]);
+
+    ev->peer = peer_of(n, other);
+    ev->configured = ev->exact = dials(n->id, other);
+    sim_oracle_skew(n->id, other, ev->skew);
+}
+
 static void post(void *ctx, const struct rep_event *event)
 {
     struct sim_node *n = ctx;
+    struct rep_event *queued = &n->events[(n->events_at + n->nevents++) % 256];
 
-    if (event->kind == REP_EV_HELLO) {
-        unsigned i = find_link(n, event->conn);
-
-        sim_oracle_skew(n->id, sim_net_peer(n->conn[i], n->end[i]),
-                        event->skew);
+    assert(n->nevents <= 256);
+    *queued = *event;
+    if (queued->kind == REP_EV_HELLO) {
+        complete_hello(n, queued);
     }
-    assert(n->nevents < 256);
-    n->events[(n->events_at + n->nevents++) % 256] = *event;
     if (n->stepping) {
         return;
     }
@@ -298,21 +322,6 @@ static void post(void *ctx, const struct rep_event *event)
 
 /* ---- connections
  * ---------------------------------------------------------------- */
-
-static bool dials(unsigned node, unsigned other)
-{
-    return (sim_plan.dials[node] >> other & 1) != 0;
-}
-
-static unsigned peer_of(const struct sim_node *n, unsigned other)
-{
-    for (unsigned p = 0; p < n->npeers; p++) {
-        if (n->peers[p] == other) {
-            return p;
-        }
-    }
-    return 0;
-}
 
 bool sim_node_accept(unsigned node, unsigned conn, unsigned from)
 {
@@ -428,8 +437,16 @@ bool sim_node_turn(unsigned node)
     bool busy = n->up && rep_sweep_step(&n->sweep);
 
     for (unsigned i = 0; i < SIM_LINKS && n->up; i++) {
-        if (n->links[i] != NULL) {
-            busy = turn_link(n, i) || busy;
+        struct rep_link_figures f;
+
+        if (n->links[i] == NULL) {
+            continue;
+        }
+        busy = turn_link(n, i) || busy;
+        rep_link_figures(n->links[i], &f);
+        if (f.linked) {
+            sim_oracle_skew(n->id, sim_net_peer(n->conn[i], n->end[i]),
+                            f.skew_ms);
         }
     }
     if (n->up) {
@@ -532,7 +549,7 @@ void sim_node_start(unsigned node)
             n->peers[n->npeers++] = i;
         }
     }
-    n->runs = rep_runs_new(n->log, n->floors, sim_plan.nodes - 1);
+    n->runs = rep_runs_new(n->log, sim_plan.nodes - 1);
     n->env = (struct rep_link_env){.floors = n->floors,
                                    .sweep = &n->sweep,
                                    .log = n->log,

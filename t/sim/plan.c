@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
+#include "base/version.h"
 #include "sim.h"
 
 #define HEAL_MS   25000 /* everything heals within */
@@ -18,14 +20,7 @@ static const struct limit {
     unsigned with, without;
     const char *why;
 } limits[] = {
-    {SIM_FEW_FLOORS, SIM_FEW_FLOORS, "no offers, want, gone yet (rules 6)"},
     {SIM_TRUSTED, SIM_TRUSTED, "the legacy dialect draws new versions"},
-    {SIM_MESH | SIM_EVICT, SIM_EVICT,
-     "no hops yet (10.1): what one evicts comes back by the third, for ever"},
-    {SIM_MESH | SIM_TOUCH, SIM_TOUCH,
-     "no hops yet: a later expiry that was taken is not told to the third"},
-    {SIM_MESH | SIM_EXPIRE | SIM_SKEW, SIM_EXPIRE,
-     "no hops yet: what has expired on one comes back by the third"},
 };
 
 void sim_plan_make(uint64_t seed, unsigned allowed)
@@ -140,6 +135,18 @@ static void flush(void)
     }
 }
 
+/* Deletes of keys that nobody else names push floors out of the table: those
+ * of a line share the upper half of the hash. */
+static void crowd(const struct sim_node *n, const struct store_key *key)
+{
+    uint64_t hash = hash_key_agreed(key->ptr, key->len);
+
+    for (unsigned i = 0; i < 4; i++) {
+        (void)rep_floor_raise(n->floors, hash ^ (1 + sim_below(1U << 20)),
+                              version_next());
+    }
+}
+
 static void operate(void)
 {
     unsigned node = sim_below(sim_plan.nodes);
@@ -151,7 +158,9 @@ static void operate(void)
     if (!n->up || !n->serving) {
         return;
     }
-    if (sim_has(SIM_TOUCH) && sim_chance(30)) {
+    if (sim_has(SIM_FEW_FLOORS) && sim_chance(10)) {
+        crowd(n, &key);
+    } else if (sim_has(SIM_TOUCH) && sim_chance(30)) {
         touch(&key);
     } else if (what < 45) {
         write_value(&key, STORE_SET);
