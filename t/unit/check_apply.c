@@ -1,4 +1,9 @@
 /* Unit tests of rep/apply: what a peer's states do to the store. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "t/unit/applying.h"
 
 /* ---- items ---- */
