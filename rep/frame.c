@@ -3,8 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define HASH_SIZE 8U
-#define BITS_ALL  (FRAME_HAS_CAS * 2U - 1U)
+#define BITS_ALL (FRAME_HAS_CAS * 2U - 1U)
 
 /* ---- the table ---------------------------------------------------------- */
 
@@ -17,23 +16,24 @@ enum has {
     IS_CONTROL = 1 << 4,  /* may use the reserve */
 };
 
-/* How the fields before those are read and written. */
+/* How the fields before those are read and written, at the byte behind the
+ * type; the caller saw to it that all of them are there, or fit. */
 struct message {
-    void (*read)(struct rd *r, struct frame_msg *msg);
+    void (*read)(const uint8_t *p, struct frame_msg *msg);
     uint8_t *(*write)(uint8_t *p, const struct frame_msg *msg);
     uint8_t size; /* of type and fields */
     uint8_t has;
 };
 
-static void read_item(struct rd *r, struct frame_msg *msg)
+static void read_item(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->bits = rd_u8(r);
-    msg->nkey = rd_u8(r);
-    msg->hops = rd_u8(r);
-    msg->flags = rd_u32(r);
-    msg->exptime = rd_u32(r);
-    msg->nbytes = rd_u32(r);
-    msg->version = rd_u64(r);
+    msg->bits = p[0];
+    msg->nkey = p[1];
+    msg->hops = p[2];
+    msg->flags = get_u32(p + 3);
+    msg->exptime = get_u32(p + 7);
+    msg->nbytes = get_u32(p + 11);
+    msg->version = get_u64(p + 15);
 }
 
 static uint8_t *write_item(uint8_t *p, const struct frame_msg *msg)
@@ -48,9 +48,9 @@ static uint8_t *write_item(uint8_t *p, const struct frame_msg *msg)
 }
 
 /* PART, HINTS */
-static void read_length(struct rd *r, struct frame_msg *msg)
+static void read_length(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->nbytes = rd_u16(r);
+    msg->nbytes = get_u16(p);
 }
 
 static uint8_t *write_length(uint8_t *p, const struct frame_msg *msg)
@@ -59,11 +59,11 @@ static uint8_t *write_length(uint8_t *p, const struct frame_msg *msg)
 }
 
 /* DELETE, OFFER */
-static void read_relayed(struct rd *r, struct frame_msg *msg)
+static void read_relayed(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->nkey = rd_u8(r);
-    msg->hops = rd_u8(r);
-    msg->version = rd_u64(r);
+    msg->nkey = p[0];
+    msg->hops = p[1];
+    msg->version = get_u64(p + 2);
 }
 
 static uint8_t *write_relayed(uint8_t *p, const struct frame_msg *msg)
@@ -74,10 +74,10 @@ static uint8_t *write_relayed(uint8_t *p, const struct frame_msg *msg)
 }
 
 /* WANT, GONE */
-static void read_answer(struct rd *r, struct frame_msg *msg)
+static void read_answer(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->nkey = rd_u8(r);
-    msg->version = rd_u64(r);
+    msg->nkey = p[0];
+    msg->version = get_u64(p + 1);
 }
 
 static uint8_t *write_answer(uint8_t *p, const struct frame_msg *msg)
@@ -86,12 +86,12 @@ static uint8_t *write_answer(uint8_t *p, const struct frame_msg *msg)
     return wr_u64(p, msg->version);
 }
 
-static void read_touch(struct rd *r, struct frame_msg *msg)
+static void read_touch(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->nkey = rd_u8(r);
-    msg->hops = rd_u8(r);
-    msg->exptime = rd_u32(r);
-    msg->version = rd_u64(r);
+    msg->nkey = p[0];
+    msg->hops = p[1];
+    msg->exptime = get_u32(p + 2);
+    msg->version = get_u64(p + 6);
 }
 
 static uint8_t *write_touch(uint8_t *p, const struct frame_msg *msg)
@@ -103,11 +103,11 @@ static uint8_t *write_touch(uint8_t *p, const struct frame_msg *msg)
 }
 
 /* FLOOR, and FLUSH_AT: its time lies where the hash of a floor does. */
-static void read_floor(struct rd *r, struct frame_msg *msg)
+static void read_floor(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->hops = rd_u8(r);
-    msg->hash = rd_u64(r);
-    msg->version = rd_u64(r);
+    msg->hops = p[0];
+    msg->hash = get_u64(p + 1);
+    msg->version = get_u64(p + 9);
 }
 
 static uint8_t *write_floor(uint8_t *p, const struct frame_msg *msg)
@@ -117,10 +117,10 @@ static uint8_t *write_floor(uint8_t *p, const struct frame_msg *msg)
     return wr_u64(p, msg->version);
 }
 
-static void read_barrier(struct rd *r, struct frame_msg *msg)
+static void read_barrier(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->hops = rd_u8(r);
-    msg->version = rd_u64(r);
+    msg->hops = p[0];
+    msg->version = get_u64(p + 1);
 }
 
 static uint8_t *write_barrier(uint8_t *p, const struct frame_msg *msg)
@@ -129,11 +129,11 @@ static uint8_t *write_barrier(uint8_t *p, const struct frame_msg *msg)
     return wr_u64(p, msg->version);
 }
 
-static void read_missed(struct rd *r, struct frame_msg *msg)
+static void read_missed(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->cell = rd_u16(r);
-    msg->cells = rd_u16(r);
-    msg->version = rd_u64(r);
+    msg->cell = get_u16(p);
+    msg->cells = get_u16(p + 2);
+    msg->version = get_u64(p + 4);
 }
 
 static uint8_t *write_missed(uint8_t *p, const struct frame_msg *msg)
@@ -143,10 +143,10 @@ static uint8_t *write_missed(uint8_t *p, const struct frame_msg *msg)
     return wr_u64(p, msg->version);
 }
 
-/* POSITION, ACK, SCAN_ACK, PING: one number, by whatever name. */
-static void read_number(struct rd *r, struct frame_msg *msg)
+/* POSITION, ACK, SCAN_ACK, PING, RESUME: one number, by whatever name. */
+static void read_number(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->position = rd_u64(r);
+    msg->position = get_u64(p);
 }
 
 static uint8_t *write_number(uint8_t *p, const struct frame_msg *msg)
@@ -154,10 +154,10 @@ static uint8_t *write_number(uint8_t *p, const struct frame_msg *msg)
     return wr_u64(p, msg->position);
 }
 
-static void read_scan_point(struct rd *r, struct frame_msg *msg)
+static void read_scan_point(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->cursor = rd_u64(r);
-    msg->version = rd_u64(r);
+    msg->cursor = get_u64(p);
+    msg->version = get_u64(p + 8);
 }
 
 static uint8_t *write_scan_point(uint8_t *p, const struct frame_msg *msg)
@@ -165,10 +165,10 @@ static uint8_t *write_scan_point(uint8_t *p, const struct frame_msg *msg)
     return wr_u64(wr_u64(p, msg->cursor), msg->version);
 }
 
-static void read_pong(struct rd *r, struct frame_msg *msg)
+static void read_pong(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->echo_ms = rd_u64(r);
-    msg->clock_ms = rd_u64(r);
+    msg->echo_ms = get_u64(p);
+    msg->clock_ms = get_u64(p + 8);
 }
 
 static uint8_t *write_pong(uint8_t *p, const struct frame_msg *msg)
@@ -177,9 +177,9 @@ static uint8_t *write_pong(uint8_t *p, const struct frame_msg *msg)
 }
 
 /* CANCEL, COPY_END, BUSY, BYE */
-static void read_nothing(struct rd *r, struct frame_msg *msg)
+static void read_nothing(const uint8_t *p, struct frame_msg *msg)
 {
-    (void)r;
+    (void)p;
     (void)msg;
 }
 
@@ -189,10 +189,10 @@ static uint8_t *write_nothing(uint8_t *p, const struct frame_msg *msg)
     return p;
 }
 
-static void read_error(struct rd *r, struct frame_msg *msg)
+static void read_error(const uint8_t *p, struct frame_msg *msg)
 {
-    msg->code = rd_u16(r);
-    msg->nbytes = rd_u8(r);
+    msg->code = get_u16(p);
+    msg->nbytes = p[2];
 }
 
 static uint8_t *write_error(uint8_t *p, const struct frame_msg *msg)
@@ -228,6 +228,7 @@ static const struct message messages[] = {
     [FRAME_BUSY] = {read_nothing, write_nothing, 1, IS_CONTROL},
     [FRAME_ERROR] = {read_error, write_error, 4, IS_CONTROL | HAS_BYTES},
     [FRAME_BYE] = {read_nothing, write_nothing, 1, IS_CONTROL},
+    [FRAME_RESUME] = {read_number, write_number, 9, IS_CONTROL},
 };
 
 static const struct message hints = {read_length, write_length, 3, HAS_BYTES};
@@ -235,8 +236,7 @@ static const struct message hints = {read_length, write_length, 3, HAS_BYTES};
 _Static_assert(FRAME_WHOLE_MAX + 24 + 8 + KEY_MAX_LENGTH <=
                    FRAME_BODY_MAX - FRAME_RESERVED,
                "a whole value leaves the reserve alone");
-_Static_assert(FRAME_HINTS_MAX *HASH_SIZE <= UINT16_MAX,
-               "the length of HINTS has 16 bits");
+_Static_assert(FRAME_HINTS_MAX <= UINT16_MAX, "their length has 16 bits");
 
 /* NULL: not a message of this dialect. */
 static const struct message *find_message(unsigned type)
@@ -260,12 +260,6 @@ static bool is_text(const uint8_t *p, size_t n)
     return n <= FRAME_TEXT_MAX;
 }
 
-static bool is_hints(uint32_t nbytes)
-{
-    return nbytes != 0 && nbytes % HASH_SIZE == 0 &&
-           nbytes <= FRAME_HINTS_MAX * HASH_SIZE;
-}
-
 /* The bounds of single messages beyond those of the table. */
 static bool is_sound(const struct frame_msg *msg)
 {
@@ -284,7 +278,7 @@ static bool is_sound(const struct frame_msg *msg)
     case FRAME_ERROR:
         return is_text(msg->bytes, msg->nbytes);
     case FRAME_HINTS:
-        return is_hints(msg->nbytes);
+        return msg->nbytes != 0 && msg->nbytes <= FRAME_HINTS_MAX;
     default: /* the table says it all */
         return true;
     }
@@ -352,61 +346,84 @@ static bool has_cas(const struct message *m, const struct frame_msg *msg)
     return (m->has & HAS_CAS) != 0 && (msg->bits & FRAME_HAS_CAS) != 0;
 }
 
-/* The fields of a message whose type is known. */
-static bool take(struct rd *r, const struct message *m, struct frame_msg *msg)
+/* Bytes of a message, all but the value or text at its end. */
+static size_t head_size(const struct message *m, const struct frame_msg *msg)
 {
-    m->read(r, msg);
-    if (has_cas(m, msg)) {
-        msg->cas = rd_u64(r);
-    }
-    if ((m->has & HAS_KEY) != 0) {
-        msg->key = (const char *)rd_bytes(r, msg->nkey);
-    }
-    if ((m->has & HAS_BYTES) != 0) {
-        msg->bytes = rd_bytes(r, msg->nbytes);
-    }
-    return !r->bad && is_in_bounds(m, msg);
+    return m->size + (has_cas(m, msg) ? 8U : 0) +
+           ((m->has & HAS_KEY) != 0 ? msg->nkey : 0U);
 }
 
-/* A hint of a later version. */
-static void skip(struct rd *r)
+static size_t whole_size(const struct message *m, const struct frame_msg *msg)
 {
-    uint16_t n = rd_u16(r);
+    return head_size(m, msg) + ((m->has & HAS_BYTES) != 0 ? msg->nbytes : 0U);
+}
 
-    (void)rd_bytes(r, n);
+/* A message whose type is known: what it is long is told by its fields. */
+static bool take(struct rd *r, const struct message *m, struct frame_msg *msg)
+{
+    const uint8_t *p = r->p;
+    size_t n = (size_t)(r->end - p), size;
+
+    if (n < m->size) {
+        return false;
+    }
+    m->read(p + 1, msg);
+    size = whole_size(m, msg);
+    if (n < size) {
+        return false;
+    }
+    r->p = p + size;
+    p += m->size;
+    if (has_cas(m, msg)) {
+        msg->cas = get_u64(p);
+        p += sizeof(msg->cas);
+    }
+    if ((m->has & HAS_KEY) != 0) {
+        msg->key = (const char *)p;
+        p += msg->nkey;
+    }
+    if ((m->has & HAS_BYTES) != 0) {
+        msg->bytes = p;
+    }
+    return is_in_bounds(m, msg);
+}
+
+/* Whether a message of a later version was skipped. */
+static bool skip(struct rd *r)
+{
+    size_t n = (size_t)(r->end - r->p), size;
+
+    if (r->p[0] <= FRAME_HINTS || n < hints.size) {
+        return false;
+    }
+    size = hints.size + (size_t)get_u16(r->p + 1);
+    if (n < size) {
+        return false;
+    }
+    r->p += size;
+    return true;
 }
 
 enum frame_status frame_next(struct rd *body, struct frame_stream *stream,
                              struct frame_msg *msg)
 {
     const struct message *m;
-    uint8_t type;
 
-    for (;;) {
-        if (rd_done(body)) {
+    if (body->bad) {
+        return FRAME_BAD;
+    }
+    do {
+        if (body->p == body->end) {
             return FRAME_END;
         }
-        type = rd_u8(body);
-        if (type <= FRAME_HINTS || body->bad) {
-            break;
-        }
-        skip(body);
-    }
-    *msg = (struct frame_msg){.type = type};
-    m = find_message(type);
+    } while (skip(body));
+    *msg = (struct frame_msg){.type = body->p[0]};
+    m = find_message(msg->type);
     if (m == NULL || !take(body, m, msg) || !follow(stream, msg)) {
         body->bad = true;
         return FRAME_BAD;
     }
     return FRAME_OK;
-}
-
-uint64_t frame_hint(const struct frame_msg *msg, uint32_t i)
-{
-    const uint8_t *p = msg->bytes + (size_t)i * HASH_SIZE;
-    struct rd r = {p, p + HASH_SIZE, false};
-
-    return rd_u64(&r);
 }
 
 /* ---- writing ------------------------------------------------------------ */
@@ -441,24 +458,32 @@ size_t frame_room(const struct frame_out *out)
     return room > FRAME_RESERVED ? room - FRAME_RESERVED : 0;
 }
 
-/* All but the bytes at the end. */
-static size_t head_size(const struct message *m, const struct frame_msg *msg)
-{
-    return m->size + (has_cas(m, msg) ? 8U : 0) +
-           ((m->has & HAS_KEY) != 0 ? msg->nkey : 0U);
-}
-
-static size_t whole_size(const struct message *m, const struct frame_msg *msg)
-{
-    return head_size(m, msg) + ((m->has & HAS_BYTES) != 0 ? msg->nbytes : 0U);
-}
-
 size_t frame_size(const struct frame_msg *msg)
 {
     const struct message *m = find_message(msg->type);
 
     assert(m != NULL);
     return whole_size(m, msg);
+}
+
+/* In words, of which the last may overlap: of a memcpy of less than 256 bytes
+ * compilers make a string instruction, which takes longer than all the rest. */
+static uint8_t *put_key(uint8_t *p, const char *key, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + sizeof(uint64_t) <= n; i += sizeof(uint64_t)) {
+        memcpy(p + i, key + i, sizeof(uint64_t));
+    }
+    if (i > 0) {
+        memcpy(p + n - sizeof(uint64_t), key + n - sizeof(uint64_t),
+               sizeof(uint64_t));
+    } else {
+        for (; i < n; i++) {
+            p[i] = (uint8_t)key[i];
+        }
+    }
+    return p + n;
 }
 
 /* Writes all but the bytes at the end; out->p moves past those, too. */
@@ -482,8 +507,7 @@ static uint8_t *put(struct frame_out *out, const struct message *m,
         p = wr_u64(p, msg->cas);
     }
     if ((m->has & HAS_KEY) != 0) {
-        memcpy(p, msg->key, msg->nkey);
-        p += msg->nkey;
+        p = put_key(p, msg->key, msg->nkey);
     }
     return p;
 }

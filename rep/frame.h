@@ -12,7 +12,8 @@
  * struct frame_stream, zeroed, for each direction of a link.
  *
  * Every message has one encoding: what was read and is put again gives the
- * same bytes (hints of later versions, which are skipped, aside).
+ * same bytes (hints of later versions, which are skipped, aside). The payload
+ * of HINTS is bytes here; rep/hints makes and reads it.
  *
  * Layer:     3. Includes layer 0 only.
  * Threads:   pure functions.
@@ -32,7 +33,7 @@
 #define FRAME_HEAD      4    /* bytes before the body of a batch */
 #define FRAME_TAG       16   /* bytes after it, when authenticated */
 #define FRAME_VALUE_MAX GIB  /* bytes of a value */
-#define FRAME_HINTS_MAX 1024 /* hashes of one HINTS */
+#define FRAME_HINTS_MAX 8192 /* bytes of one HINTS */
 #define FRAME_TEXT_MAX  200  /* bytes of the text of an ERROR */
 #define FRAME_CELLS_MAX 4096 /* cells of MISSED */
 
@@ -71,6 +72,7 @@ enum frame_type {
     FRAME_BUSY,
     FRAME_ERROR,
     FRAME_BYE,
+    FRAME_RESUME, /* your log was processed up to here */
     /* From here on types carry a length: unknown ones are skipped. */
     FRAME_HINTS = 0x80,
 };
@@ -103,17 +105,17 @@ struct frame_msg {
                          OFFER: nodes it has passed */
     uint32_t flags;   /* ITEM, BEGIN: the client's */
     uint32_t exptime; /* ITEM, BEGIN, TOUCH: sender's Unix seconds, 0 never */
-    uint32_t nbytes;  /* ITEM, PART, ERROR: of `bytes`; BEGIN: of the value;
-                         HINTS: 8 a hash */
+    uint32_t nbytes;  /* ITEM, PART, ERROR, HINTS: of `bytes`; BEGIN: of the
+                         value */
     uint64_t version; /* all states, OFFER, WANT, GONE, MISSED; SCAN_POINT: the
                          threshold, 0 for everything */
     const char *key;  /* ITEM, BEGIN, DELETE, TOUCH, OFFER, WANT, GONE */
-    const uint8_t *bytes; /* ITEM, PART: value; ERROR: text; HINTS: hashes */
+    const uint8_t *bytes; /* ITEM, PART: value; ERROR: text; HINTS: payload */
     union {
         uint64_t cas;      /* ITEM, BEGIN with FRAME_HAS_CAS */
         uint64_t hash;     /* FLOOR: hash_key_agreed() */
         uint64_t at_ms;    /* FLUSH_AT: sender's Unix milliseconds */
-        uint64_t position; /* POSITION, ACK */
+        uint64_t position; /* POSITION, ACK, RESUME */
         uint64_t cursor;   /* SCAN_POINT, SCAN_ACK */
         uint64_t clock_ms; /* PING, PONG: sender's Unix milliseconds */
     };
@@ -151,9 +153,6 @@ enum frame_status frame_batch(const uint8_t *p, size_t n, bool tagged,
 /* Takes the next message. After BAD it stays BAD. */
 enum frame_status frame_next(struct rd *body, struct frame_stream *stream,
                              struct frame_msg *msg) MUST_CHECK;
-
-/* The i-th hash of HINTS, i < nbytes / 8. */
-uint64_t frame_hint(const struct frame_msg *msg, uint32_t i);
 
 /* An open batch. */
 struct frame_out {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { FIELDS = 8, HASH_DIGITS = 16, SLOT_DIGITS = 64 };
+enum { FIELDS = 7, HASH_DIGITS = 16, SLOT_DIGITS = 64 };
 
 static const char HELLO_WORD[] = "repcached3 ";
 enum { HELLO_WORD_LEN = sizeof(HELLO_WORD) - 1 };
@@ -79,12 +79,6 @@ static char *put_hex(char *buf, uint64_t v)
     return buf + HASH_DIGITS;
 }
 
-/* Versions are below 2^63 and never 0. */
-static bool parse_version(struct word w, uint64_t *out)
-{
-    return util_parse_u64(w.p, w.n, out) && *out != 0 && *out >> 63 == 0;
-}
-
 /* Client flags; repcached 2.3.1 writes those of 2^31 and above as negative
  * 32-bit numbers. */
 static bool parse_flags(struct word w, uint32_t *out)
@@ -132,45 +126,23 @@ static bool take_key(struct word w, struct wire_msg *msg)
 /* Each takes the words of its line and says whether they are right. A line
  * with data says so even then, when its length can be told. */
 
-static bool parse_rep(enum wire_dialect dialect, const struct word *w,
-                      unsigned n, struct wire_msg *msg)
+static bool parse_rep(const struct word *w, unsigned n, struct wire_msg *msg)
 {
     if (n < 6 || !util_parse_u32(w[4].p, w[4].n, &msg->nbytes)) {
         return false;
     }
     msg->has_data = true;
-    if (!take_key(w[1], msg) || !parse_flags(w[2], &msg->flags) ||
-        !parse_time(w[3], &msg->exptime)) {
-        return false;
-    }
-    if (dialect == WIRE_LEGACY) {
-        return n == 6 && util_parse_u64(w[5].p, w[5].n, &msg->cas);
-    }
-    if (n == 7 && !util_parse_u64(w[6].p, w[6].n, &msg->cas)) {
-        return false;
-    }
-    return n <= 7 && parse_version(w[5], &msg->version);
+    return n == 6 && take_key(w[1], msg) && parse_flags(w[2], &msg->flags) &&
+           parse_time(w[3], &msg->exptime) &&
+           util_parse_u64(w[5].p, w[5].n, &msg->cas);
 }
 
-static bool parse_delete(enum wire_dialect dialect, const struct word *w,
-                         unsigned n, struct wire_msg *msg)
+static bool parse_delete(const struct word *w, unsigned n, struct wire_msg *msg)
 {
-    if (dialect == WIRE_LEGACY) {
-        return n == 2 && take_key(w[1], msg);
-    }
-    return n == 3 && take_key(w[1], msg) && parse_version(w[2], &msg->version);
+    return n == 2 && take_key(w[1], msg);
 }
 
-static bool parse_floor(enum wire_dialect dialect, const struct word *w,
-                        unsigned n, struct wire_msg *msg)
-{
-    return dialect == WIRE_OURS && n == 3 &&
-           parse_hex(w[1].p, w[1].n, &msg->hash) &&
-           parse_version(w[2], &msg->version);
-}
-
-static bool parse_flush(enum wire_dialect dialect, const struct word *w,
-                        unsigned n, struct wire_msg *msg)
+static bool parse_flush(const struct word *w, unsigned n, struct wire_msg *msg)
 {
     if (n > 1 && !parse_time(w[1], &msg->exptime)) {
         return false;
@@ -178,31 +150,20 @@ static bool parse_flush(enum wire_dialect dialect, const struct word *w,
     if (msg->exptime != 0) {
         msg->op = WIRE_FLUSH_AT;
     }
-    if (dialect == WIRE_LEGACY) {
-        return n <= 2;
-    }
-    return n == 3 && parse_version(w[2], &msg->version);
+    return n <= 2;
 }
 
-static bool parse_bare(enum wire_dialect dialect, const struct word *w,
-                       unsigned n, struct wire_msg *msg)
+static bool parse_end(const struct word *w, unsigned n, struct wire_msg *msg)
 {
     (void)w;
-    return n == 1 && (dialect == WIRE_OURS || msg->op == WIRE_END);
-}
-
-static bool parse_position(enum wire_dialect dialect, const struct word *w,
-                           unsigned n, struct wire_msg *msg)
-{
-    return dialect == WIRE_OURS && n == 2 &&
-           util_parse_u64(w[1].p, w[1].n, &msg->position);
+    (void)msg;
+    return n == 1;
 }
 
 /* A hello's fields are read by wire_parse_hello. */
-static bool parse_nothing(enum wire_dialect dialect, const struct word *w,
-                          unsigned n, struct wire_msg *msg)
+static bool parse_nothing(const struct word *w, unsigned n,
+                          struct wire_msg *msg)
 {
-    (void)dialect;
     (void)w;
     (void)n;
     (void)msg;
@@ -213,18 +174,12 @@ static const struct command {
     const char *word;
     uint8_t len;
     uint8_t op;
-    bool (*parse)(enum wire_dialect dialect, const struct word *w, unsigned n,
-                  struct wire_msg *msg);
+    bool (*parse)(const struct word *w, unsigned n, struct wire_msg *msg);
 } commands[] = {
     {"rep", 3, WIRE_REP, parse_rep},
     {"delete", 6, WIRE_DELETE, parse_delete},
-    {"floor", 5, WIRE_FLOOR, parse_floor},
     {"flush_all", 9, WIRE_FLUSH, parse_flush},
-    {"marugoto_end", 12, WIRE_END, parse_bare},
-    {"position", 8, WIRE_POSITION, parse_position},
-    {"ack", 3, WIRE_ACK, parse_position},
-    {"ping", 4, WIRE_PING, parse_bare},
-    {"pong", 4, WIRE_PONG, parse_bare},
+    {"marugoto_end", 12, WIRE_END, parse_end},
     {"repcached3", 10, WIRE_HELLO, parse_nothing},
 };
 
@@ -239,8 +194,8 @@ static const struct command *find_command(struct word w)
 }
 
 /* Reads one line's words into `msg`. */
-static enum wire_status parse_line(enum wire_dialect dialect, const char *p,
-                                   const char *end, struct wire_msg *msg)
+static enum wire_status parse_line(const char *p, const char *end,
+                                   struct wire_msg *msg)
 {
     struct word words[FIELDS];
     unsigned n = split(p, end, words);
@@ -250,21 +205,20 @@ static enum wire_status parse_line(enum wire_dialect dialect, const char *p,
         return WIRE_OK; /* unknown */
     }
     msg->op = command->op;
-    if (command->parse(dialect, words, n, msg)) {
-        return msg->nbytes > WIRE_VALUE_MAX ? WIRE_BAD : WIRE_OK;
+    if (!command->parse(words, n, msg)) {
+        msg->op = WIRE_UNKNOWN;
     }
     /* Of a broken `rep` of unknown length the data would be taken for
      * commands. */
-    if (dialect == WIRE_OURS || msg->nbytes > WIRE_VALUE_MAX ||
-        (msg->op == WIRE_REP && !msg->has_data)) {
+    if (msg->nbytes > WIRE_VALUE_MAX ||
+        (command->op == WIRE_REP && !msg->has_data)) {
         return WIRE_BAD;
     }
-    msg->op = WIRE_UNKNOWN;
     return WIRE_OK;
 }
 
-enum wire_status wire_parse(enum wire_dialect dialect, const char *p, size_t n,
-                            struct wire_msg *msg, size_t *used)
+enum wire_status wire_parse(const char *p, size_t n, struct wire_msg *msg,
+                            size_t *used)
 {
     const char *lf = memchr(p, '\n', n < WIRE_LINE_MAX ? n : WIRE_LINE_MAX);
     const char *end = lf;
@@ -277,7 +231,7 @@ enum wire_status wire_parse(enum wire_dialect dialect, const char *p, size_t n,
     }
     *msg = (struct wire_msg){.line = p, .line_len = (uint32_t)(end - p)};
     *used = (size_t)(lf + 1 - p);
-    return parse_line(dialect, p, end, msg);
+    return parse_line(p, end, msg);
 }
 
 /* ---- hello -------------------------------------------------------------- */
@@ -288,18 +242,35 @@ enum hello_field {
     HELLO_SLOTS,
     HELLO_ITEM_MAX,
     HELLO_CLOCK,
-    HELLO_SEEN_RUN,
-    HELLO_SEEN_POS,
     HELLO_FLAGS,
+    HELLO_PORT,
+    HELLO_NONCE,
+    HELLO_REFUSED,
     HELLO_FIELDS
 };
 
 static const char *const hello_names[HELLO_FIELDS] = {
-    [HELLO_RUN] = "run",           [HELLO_SLOT] = "slot",
-    [HELLO_SLOTS] = "slots",       [HELLO_ITEM_MAX] = "item_size_max",
-    [HELLO_CLOCK] = "clock",       [HELLO_SEEN_RUN] = "seen_run",
-    [HELLO_SEEN_POS] = "seen_pos", [HELLO_FLAGS] = "flags",
+    [HELLO_RUN] = "run",         [HELLO_SLOT] = "slot",
+    [HELLO_SLOTS] = "slots",     [HELLO_ITEM_MAX] = "item_size_max",
+    [HELLO_CLOCK] = "clock",     [HELLO_FLAGS] = "flags",
+    [HELLO_PORT] = "port",       [HELLO_NONCE] = "nonce",
+    [HELLO_REFUSED] = "refused",
 };
+
+static const struct {
+    const char *word, *text;
+} refusals[] = {
+    [WIRE_WELCOME] = {"", "the peer takes the link"},
+    [WIRE_BUSY] = {"busy", "the peer refuses: it has all the peers it was told "
+                           "of (-x)"},
+    [WIRE_STRANGER] = {"stranger", "the peer refuses: this node is none of the "
+                                   "peers it was told of (-x)"},
+    [WIRE_SELF] = {"self", "the peer refuses: it is this node itself"},
+    [WIRE_CLOCK] = {"clock", "the peer refuses: the clock of this node is over "
+                             "24 hours ahead of its own"},
+};
+
+enum { REFUSALS = sizeof(refusals) / sizeof(refusals[0]) };
 
 static const unsigned HELLO_NEEDED = 1U << HELLO_RUN | 1U << HELLO_SLOT |
                                      1U << HELLO_ITEM_MAX | 1U << HELLO_CLOCK;
@@ -327,6 +298,47 @@ static bool parse_slot(struct word w, struct wire_hello *h)
     }
     h->slot = (uint8_t)slot;
     return true;
+}
+
+static bool parse_port(struct word w, struct wire_hello *h)
+{
+    uint32_t port;
+
+    if (!util_parse_u32(w.p, w.n, &port) || port > UINT16_MAX) {
+        return false;
+    }
+    h->port = (uint16_t)port;
+    return true;
+}
+
+static bool parse_nonce(struct word w, struct wire_hello *h)
+{
+    if (w.n != 2 * (size_t)WIRE_NONCE) {
+        return false;
+    }
+    for (size_t i = 0; i < WIRE_NONCE; i++) {
+        int high = hex_digit(w.p[2 * i]);
+        int low = hex_digit(w.p[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        h->nonce[i] = (uint8_t)(high * 16 + low);
+    }
+    h->has_nonce = true;
+    return true;
+}
+
+/* Words of later versions are taken for the one that is no final answer. */
+static bool parse_refusal(struct word w, struct wire_hello *h)
+{
+    h->refused = WIRE_BUSY;
+    for (unsigned i = WIRE_BUSY; i < REFUSALS; i++) {
+        if (word_is(w, refusals[i].word, strlen(refusals[i].word))) {
+            h->refused = (uint8_t)i;
+        }
+    }
+    return w.n > 0;
 }
 
 /* Comma-separated names; unknown ones are ignored. */
@@ -360,13 +372,15 @@ static bool parse_hello_value(enum hello_field field, struct word w,
         return util_parse_u64(w.p, w.n, &h->item_size_max);
     case HELLO_CLOCK:
         return util_parse_u64(w.p, w.n, &h->clock_ms);
-    case HELLO_SEEN_RUN:
-        return parse_hex(w.p, w.n, &h->seen_run);
-    case HELLO_SEEN_POS:
-        return util_parse_u64(w.p, w.n, &h->seen_pos);
     case HELLO_FLAGS:
         parse_hello_flags(w, h);
         return true;
+    case HELLO_PORT:
+        return parse_port(w, h);
+    case HELLO_NONCE:
+        return parse_nonce(w, h);
+    case HELLO_REFUSED:
+        return parse_refusal(w, h);
     case HELLO_FIELDS:
         break;
     }
@@ -431,6 +445,11 @@ bool wire_parse_hello(const char *line, size_t n, struct wire_hello *out)
             return false;
         }
     }
+    if (out->refused != WIRE_WELCOME) {
+        *out = (struct wire_hello){.refused = out->refused,
+                                   .dialect = out->dialect};
+        return true;
+    }
     return (seen & HELLO_NEEDED) == HELLO_NEEDED;
 }
 
@@ -468,6 +487,15 @@ static char *put_end(char *p)
     return PUT(p, "\r\n");
 }
 
+static char *put_nonce(char *p, const uint8_t *nonce)
+{
+    for (int i = 0; i < WIRE_NONCE; i++) {
+        *p++ = "0123456789abcdef"[nonce[i] >> 4];
+        *p++ = "0123456789abcdef"[nonce[i] & 15];
+    }
+    return p;
+}
+
 char *wire_format_hello(char *buf, const struct wire_hello *h)
 {
     char *p = PUT(buf, "repcached3");
@@ -481,81 +509,57 @@ char *wire_format_hello(char *buf, const struct wire_hello *h)
     }
     p = util_format_u64(PUT(p, " item_size_max="), h->item_size_max);
     p = util_format_u64(PUT(p, " clock="), h->clock_ms);
-    if (h->seen_run != 0) {
-        p = put_hex(PUT(p, " seen_run="), h->seen_run);
-        p = util_format_u64(PUT(p, " seen_pos="), h->seen_pos);
-    }
     if (h->copying) {
         p = PUT(p, " flags=copying");
+    }
+    if (h->port != 0) {
+        p = util_format_u64(PUT(p, " port="), h->port);
+    }
+    if (h->has_nonce) {
+        p = put_nonce(PUT(p, " nonce="), h->nonce);
     }
     return put_end(p);
 }
 
-char *wire_format_rep(enum wire_dialect dialect, char *buf,
-                      const struct wire_item *item)
+char *wire_format_refusal(char *buf, enum wire_refusal why)
+{
+    char *p = put_number(PUT(buf, "repcached3"), WIRE_DIALECT);
+
+    p = PUT(p, " refused=");
+    return put_end(put(p, refusals[why].word, strlen(refusals[why].word)));
+}
+
+const char *wire_refusal_text(enum wire_refusal why)
+{
+    return refusals[why].text;
+}
+
+char *wire_format_rep(char *buf, const struct wire_item *item)
 {
     char *p = put(PUT(buf, "rep "), item->key, item->nkey);
 
     p = put_number(p, item->flags);
     p = put_number(p, item->exptime);
     p = put_number(p, item->nbytes);
-    p = put_number(p, item->version);
-    if (dialect == WIRE_OURS && item->cas != 0) {
-        p = put_number(p, item->cas);
-    }
-    return put_end(p);
+    return put_end(put_number(p, item->cas));
 }
 
-char *wire_format_delete(enum wire_dialect dialect, char *buf, const char *key,
-                         size_t nkey, uint64_t version)
+char *wire_format_delete(char *buf, const char *key, size_t nkey)
 {
-    char *p = put(PUT(buf, "delete "), key, nkey);
-
-    return put_end(dialect == WIRE_OURS ? put_number(p, version) : p);
+    return put_end(put(PUT(buf, "delete "), key, nkey));
 }
 
-char *wire_format_floor(char *buf, uint64_t hash, uint64_t version)
+char *wire_format_flush(char *buf)
 {
-    return put_end(put_number(put_hex(PUT(buf, "floor "), hash), version));
+    return PUT(buf, "flush_all \r\n");
 }
 
-char *wire_format_flush(enum wire_dialect dialect, char *buf, uint64_t version)
+char *wire_format_flush_at(char *buf, uint32_t at)
 {
-    if (dialect == WIRE_LEGACY) {
-        return PUT(buf, "flush_all \r\n");
-    }
-    return put_end(put_number(PUT(buf, "flush_all 0"), version));
-}
-
-char *wire_format_flush_at(enum wire_dialect dialect, char *buf, uint32_t at,
-                           uint64_t version)
-{
-    char *p = put_number(PUT(buf, "flush_all"), at);
-
-    return put_end(dialect == WIRE_OURS ? put_number(p, version) : p);
+    return put_end(put_number(PUT(buf, "flush_all"), at));
 }
 
 char *wire_format_end(char *buf)
 {
     return PUT(buf, "marugoto_end\r\n");
-}
-
-char *wire_format_position(char *buf, uint64_t position)
-{
-    return put_end(put_number(PUT(buf, "position"), position));
-}
-
-char *wire_format_ack(char *buf, uint64_t position)
-{
-    return put_end(put_number(PUT(buf, "ack"), position));
-}
-
-char *wire_format_ping(char *buf)
-{
-    return PUT(buf, "ping\r\n");
-}
-
-char *wire_format_pong(char *buf)
-{
-    return PUT(buf, "pong\r\n");
 }

@@ -1,21 +1,14 @@
 /*
  * rep_wire - the lines of the replication link: bytes to structs and back.
  *
- * Two dialects. LEGACY is repcached 2.x's own five commands. OURS is spoken
- * between two of ours after both hellos: the same commands with versions, and
- * a few more. Every line ends in CR LF (a bare LF is taken, too):
+ * What two of ours say first, and all that a repcached 2.x says. Between two
+ * of ours rep/frame takes over behind the hellos. Every line ends in CR LF (a
+ * bare LF is taken, too):
  *
- *   LEGACY rep <key> <flags> <exptime> <bytes> <cas>, then data CR LF
+ *   2.x    rep <key> <flags> <exptime> <bytes> <cas>, then data CR LF
  *          delete <key> | flush_all | flush_all <at> | marugoto_end
- *   OURS   rep <key> <flags> <exptime> <bytes> <version>[ <visible cas>]
- *          delete <key> <version>      nothing older than version
- *          floor <hash> <version>      the same by agreed hash, 16 hex digits
- *          flush_all 0 <version>       the barrier
- *          flush_all <at> <version>    the delayed flush, Unix seconds
- *          marugoto_end                the copy is complete
- *          position <n> | ack <n>      all up to n sent | processed
- *          ping | pong
  *   hello  repcached3 <dialect> <field>=<value> ...
+ *          repcached3 <dialect> refused=<word>     an acceptor's, instead
  *
  * Layer:     3. Includes layer 0 only.
  * Threads:   pure functions.
@@ -38,9 +31,7 @@
 #define WIRE_LINE_ROOM 512
 
 /* The greatest dialect we speak in a hello. */
-#define WIRE_DIALECT 1
-
-enum wire_dialect { WIRE_LEGACY, WIRE_OURS };
+#define WIRE_DIALECT 2
 
 enum wire_status {
     WIRE_OK,   /* one line; *used bytes of it (its data follows) */
@@ -53,14 +44,9 @@ enum wire_op {
     WIRE_HELLO,   /* see wire_parse_hello */
     WIRE_REP,
     WIRE_DELETE,
-    WIRE_FLOOR,    /* OURS */
-    WIRE_FLUSH,    /* now; OURS: the barrier is `version` */
+    WIRE_FLUSH,    /* now */
     WIRE_FLUSH_AT, /* at Unix second `exptime` */
     WIRE_END,      /* marugoto_end */
-    WIRE_POSITION, /* OURS, `position` */
-    WIRE_ACK,      /* OURS, `position` */
-    WIRE_PING,     /* OURS */
-    WIRE_PONG,     /* OURS */
 };
 
 struct wire_msg {
@@ -70,42 +56,57 @@ struct wire_msg {
     uint32_t flags;
     uint32_t exptime; /* Unix seconds, 0 never */
     uint32_t nbytes;
-    uint64_t version;  /* OURS */
-    uint64_t cas;      /* LEGACY: the cas; OURS: visible cas, 0 the version */
-    uint64_t position; /* POSITION, ACK */
-    uint64_t hash;     /* FLOOR */
-    const char *key;   /* REP, DELETE */
-    const char *line;  /* without line end, for -vv */
+    uint64_t cas;
+    const char *key;  /* REP, DELETE */
+    const char *line; /* without line end, for -vv */
     uint32_t line_len;
 };
 
-/* Parses the line at `p`: exactly one or nothing. LEGACY skips what it does
- * not understand; in OURS a known command with wrong arguments is BAD. A
- * value over WIRE_VALUE_MAX or a line over WIRE_LINE_MAX is always BAD. */
-enum wire_status wire_parse(enum wire_dialect dialect, const char *p, size_t n,
-                            struct wire_msg *msg, size_t *used) MUST_CHECK;
+/* Parses the line at `p`: exactly one or nothing. What is not understood is
+ * UNKNOWN; a value over WIRE_VALUE_MAX, a line over WIRE_LINE_MAX or a `rep`
+ * whose length cannot be told is BAD. */
+enum wire_status wire_parse(const char *p, size_t n, struct wire_msg *msg,
+                            size_t *used) MUST_CHECK;
+
+#define WIRE_NONCE 32 /* bytes */
+
+/* Why an acceptor does not say what it is. */
+enum wire_refusal {
+    WIRE_WELCOME,
+    WIRE_BUSY,     /* all its peers are there; or a word of a later version */
+    WIRE_STRANGER, /* the dialler is none of its peers */
+    WIRE_SELF,     /* the dialler is itself: never dial it again */
+    WIRE_CLOCK,    /* the dialler's clock is over 24 hours ahead */
+};
 
 /* What a node says of itself first. */
 struct wire_hello {
+    uint8_t refused;  /* enum wire_refusal; else only `dialect` is set */
     uint32_t dialect; /* the greatest it speaks */
     uint64_t run;     /* random id of this life of its store, not 0 */
     uint8_t slot;
     uint64_t slots[4];      /* bit per slot in use, its own and its peers' */
     uint64_t item_size_max; /* -I; larger items are sent as floors */
     uint64_t clock_ms;      /* its Unix milliseconds */
-    uint64_t seen_run;      /* the peer's run it has processed part of, or 0 */
-    uint64_t seen_pos;      /* up to this position of that run's log */
     bool copying;           /* it has no complete copy yet */
+    uint16_t port;          /* its replication port, 0 unknown */
+    bool has_nonce;         /* it has a secret */
+    uint8_t nonce[WIRE_NONCE];
 };
 
 /* Parses a line that WIRE_HELLO was given for. Unknown fields are ignored;
- * false when a needed one is missing or any known one is malformed or twice. */
+ * false when a needed one is missing or any known one is malformed or twice.
+ * A refusal needs no field but its own: look at out->refused first. */
 bool wire_parse_hello(const char *line, size_t n,
                       struct wire_hello *out) MUST_CHECK;
 
 /* What the first bytes of an unknown connection are: OK when the first line
- * is a hello, MORE while it may still become one, BAD otherwise. */
+ * is a hello, MORE while it may still become one, BAD otherwise. The same tells
+ * a refusal from the proof that a dialler awaits. */
 enum wire_status wire_sniff_hello(const char *p, size_t n) MUST_CHECK;
+
+/* A sentence for the log of who was refused. */
+const char *wire_refusal_text(enum wire_refusal why);
 
 static inline bool wire_slot_used(const struct wire_hello *h, uint8_t slot)
 {
@@ -124,25 +125,17 @@ struct wire_item {
     uint32_t flags;
     uint32_t exptime;
     uint32_t nbytes;
-    uint64_t version; /* LEGACY: the cas */
-    uint64_t cas;     /* OURS: visible cas where it differs, else 0 */
+    uint64_t cas;
 };
 
 /* Each writes one line with CR LF at `buf` (WIRE_LINE_ROOM bytes) and returns
- * the end. LEGACY ignores versions. */
+ * the end. */
 char *wire_format_hello(char *buf, const struct wire_hello *hello);
-char *wire_format_rep(enum wire_dialect dialect, char *buf,
-                      const struct wire_item *item);
-char *wire_format_delete(enum wire_dialect dialect, char *buf, const char *key,
-                         size_t nkey, uint64_t version);
-char *wire_format_floor(char *buf, uint64_t hash, uint64_t version);
-char *wire_format_flush(enum wire_dialect dialect, char *buf, uint64_t version);
-char *wire_format_flush_at(enum wire_dialect dialect, char *buf, uint32_t at,
-                           uint64_t version);
+char *wire_format_refusal(char *buf, enum wire_refusal why);
+char *wire_format_rep(char *buf, const struct wire_item *item);
+char *wire_format_delete(char *buf, const char *key, size_t nkey);
+char *wire_format_flush(char *buf);
+char *wire_format_flush_at(char *buf, uint32_t at);
 char *wire_format_end(char *buf);
-char *wire_format_position(char *buf, uint64_t position);
-char *wire_format_ack(char *buf, uint64_t position);
-char *wire_format_ping(char *buf);
-char *wire_format_pong(char *buf);
 
 #endif

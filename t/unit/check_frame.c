@@ -34,6 +34,7 @@ static const char *const names[FRAME_HINTS + 1] = {
     [FRAME_BUSY] = "BUSY",
     [FRAME_ERROR] = "ERROR",
     [FRAME_BYE] = "BYE",
+    [FRAME_RESUME] = "RESUME",
     [FRAME_HINTS] = "HINTS",
 };
 
@@ -601,27 +602,51 @@ END_TEST
 
 START_TEST(hints_have_a_bound)
 {
-    static uint8_t hashes[FRAME_HINTS_MAX * 8];
+    static uint8_t payload[FRAME_HINTS_MAX];
     struct frame_stream stream = {0};
     struct frame_msg hints = {
-        .type = FRAME_HINTS, .nbytes = sizeof(hashes), .bytes = hashes};
+        .type = FRAME_HINTS, .nbytes = sizeof(payload), .bytes = payload};
     struct frame_msg msg;
     struct frame_batch batch;
     struct frame_out out;
     size_t n;
 
-    (void)wr_u64(hashes + sizeof(hashes) - 8, 77);
+    payload[sizeof(payload) - 1] = 77;
     frame_begin(&out, buf, sizeof(buf), &stream);
     ck_assert(frame_put(&out, &hints));
     n = frame_end(&out);
     ck_assert_int_eq(frame_batch(buf, n, false, &batch), FRAME_OK);
     ck_assert_int_eq(frame_next(&batch.body, &stream, &msg), FRAME_OK);
-    ck_assert_uint_eq(frame_hint(&msg, FRAME_HINTS_MAX - 1), 77);
-    ck_assert_uint_eq(frame_hint(&msg, 0), 0);
-    /* One more of them. */
-    (void)wr_u32(buf, (uint32_t)(n - FRAME_HEAD + 8));
-    (void)wr_u16(buf + FRAME_HEAD + 1, (uint16_t)(sizeof(hashes) + 8));
-    ck_assert_int_eq(read_all(buf, n + 8, NULL), FRAME_BAD);
+    ck_assert_uint_eq(msg.nbytes, sizeof(payload));
+    ck_assert(memcmp(msg.bytes, payload, sizeof(payload)) == 0);
+    /* One more byte of them. */
+    (void)wr_u32(buf, (uint32_t)(n - FRAME_HEAD + 1));
+    (void)wr_u16(buf + FRAME_HEAD + 1, (uint16_t)(sizeof(payload) + 1));
+    ck_assert_int_eq(read_all(buf, n + 1, NULL), FRAME_BAD);
+}
+END_TEST
+
+/* Keys go in words: no length may lose, or write beyond, a byte. */
+START_TEST(keys_of_every_length_are_written_whole)
+{
+    char key[KEY_MAX_LENGTH];
+    struct frame_stream stream = {0};
+    struct frame_out out;
+
+    for (unsigned i = 0; i < sizeof(key); i++) {
+        key[i] = (char)i;
+    }
+    for (unsigned n = 1; n <= KEY_MAX_LENGTH; n++) {
+        struct frame_msg msg = {
+            .type = FRAME_DELETE, .nkey = (uint8_t)n, .key = key, .version = 1};
+
+        memset(buf, 0xee, FRAME_HEAD + 11 + KEY_MAX_LENGTH + 8);
+        frame_begin(&out, buf, sizeof(buf), &stream);
+        ck_assert(frame_put(&out, &msg));
+        ck_assert_uint_eq(frame_end(&out), FRAME_HEAD + 11 + n);
+        ck_assert(memcmp(buf + FRAME_HEAD + 11, key, n) == 0);
+        ck_assert_uint_eq(buf[FRAME_HEAD + 11 + n], 0xee);
+    }
 }
 END_TEST
 
@@ -673,6 +698,7 @@ static TCase *batch_cases(void)
     tcase_add_test(tc, small_buffer_keeps_room_for_the_tag);
     tcase_add_test(tc, value_may_be_filled_in_place);
     tcase_add_test(tc, hints_have_a_bound);
+    tcase_add_test(tc, keys_of_every_length_are_written_whole);
     tcase_add_test_raise_signal(tc, wrong_version_is_not_written, SIGABRT);
     tcase_add_test_raise_signal(tc, part_without_begin_is_not_written, SIGABRT);
     return tc;

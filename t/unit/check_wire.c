@@ -8,10 +8,10 @@
 static struct wire_msg msg;
 static size_t used;
 
-static enum wire_status parse(enum wire_dialect dialect, const char *line)
+static enum wire_status parse(const char *line)
 {
     used = 0;
-    return wire_parse(dialect, line, strlen(line), &msg, &used);
+    return wire_parse(line, strlen(line), &msg, &used);
 }
 
 static void ck_line(const char *buf, const char *end, const char *want)
@@ -20,13 +20,13 @@ static void ck_line(const char *buf, const char *end, const char *want)
     ck_assert(memcmp(buf, want, strlen(want)) == 0);
 }
 
-/* ---- LEGACY ---- */
+/* ---- 2.x ---- */
 
 START_TEST(legacy_rep_has_five_arguments)
 {
     const char *line = "rep t 7 1795171083 1 2\r\nx\r\n";
 
-    ck_assert_int_eq(parse(WIRE_LEGACY, line), WIRE_OK);
+    ck_assert_int_eq(parse(line), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_REP);
     ck_assert_uint_eq(msg.nkey, 1);
     ck_assert_int_eq(msg.key[0], 't');
@@ -41,40 +41,38 @@ END_TEST
 
 START_TEST(legacy_flags_may_be_negative)
 {
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k -1 0 3 9\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("rep k -1 0 3 9\r\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_REP);
     ck_assert_uint_eq(msg.flags, UINT32_MAX);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k -2147483648 0 3 9\r\n"),
-                     WIRE_OK);
+    ck_assert_int_eq(parse("rep k -2147483648 0 3 9\r\n"), WIRE_OK);
     ck_assert_uint_eq(msg.flags, 0x80000000U);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k 4294967295 0 3 9\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("rep k 4294967295 0 3 9\r\n"), WIRE_OK);
     ck_assert_uint_eq(msg.flags, UINT32_MAX);
 }
 END_TEST
 
 START_TEST(legacy_cas_has_64_bits)
 {
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k 0 0 3 18446744073709551615\r\n"),
-                     WIRE_OK);
+    ck_assert_int_eq(parse("rep k 0 0 3 18446744073709551615\r\n"), WIRE_OK);
     ck_assert_uint_eq(msg.cas, UINT64_MAX);
 }
 END_TEST
 
 START_TEST(legacy_other_commands)
 {
-    ck_assert_int_eq(parse(WIRE_LEGACY, "delete abc\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("delete abc\r\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_DELETE);
     ck_assert_uint_eq(msg.nkey, 3);
     ck_assert(!msg.has_data);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "flush_all \r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("flush_all \r\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_FLUSH);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "flush_all\n"), WIRE_OK);
+    ck_assert_int_eq(parse("flush_all\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_FLUSH);
     ck_assert_uint_eq(used, 10);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "flush_all 1795171083\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("flush_all 1795171083\r\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_FLUSH_AT);
     ck_assert_uint_eq(msg.exptime, 1795171083);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "marugoto_end\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("marugoto_end\r\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_END);
 }
 END_TEST
@@ -97,7 +95,7 @@ START_TEST(legacy_skips_what_it_does_not_know)
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        ck_assert_int_eq(parse(WIRE_LEGACY, lines[i]), WIRE_OK);
+        ck_assert_int_eq(parse(lines[i]), WIRE_OK);
         ck_assert_int_eq(msg.op, WIRE_UNKNOWN);
         ck_assert(!msg.has_data);
         ck_assert_uint_eq(used, strlen(lines[i]));
@@ -107,24 +105,24 @@ END_TEST
 
 START_TEST(legacy_broken_rep_says_how_much_to_skip)
 {
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k x 0 3 9\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("rep k x 0 3 9\r\n"), WIRE_OK);
     ck_assert_int_eq(msg.op, WIRE_UNKNOWN);
     ck_assert(msg.has_data);
     ck_assert_uint_eq(msg.nbytes, 3);
+    ck_assert_int_eq(parse("rep k 0 0 3 9 9\r\n"), WIRE_OK);
+    ck_assert_int_eq(msg.op, WIRE_UNKNOWN);
+    ck_assert(msg.has_data);
     /* Without a length its data would be read as commands. */
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k 0 0 x 9\r\n"), WIRE_BAD);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k 0 0\r\n"), WIRE_BAD);
+    ck_assert_int_eq(parse("rep k 0 0 x 9\r\n"), WIRE_BAD);
+    ck_assert_int_eq(parse("rep k 0 0\r\n"), WIRE_BAD);
 }
 END_TEST
 
 START_TEST(values_over_a_gigabyte_end_the_link)
 {
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k 0 0 1073741824 9\r\n"), WIRE_OK);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k 0 0 1073741825 9\r\n"),
-                     WIRE_BAD);
-    ck_assert_int_eq(parse(WIRE_LEGACY, "rep k x 0 1073741825 9\r\n"),
-                     WIRE_BAD);
-    ck_assert_int_eq(parse(WIRE_OURS, "rep k 0 0 1073741825 9\r\n"), WIRE_BAD);
+    ck_assert_int_eq(parse("rep k 0 0 1073741824 9\r\n"), WIRE_OK);
+    ck_assert_int_eq(parse("rep k 0 0 1073741825 9\r\n"), WIRE_BAD);
+    ck_assert_int_eq(parse("rep k x 0 1073741825 9\r\n"), WIRE_BAD);
 }
 END_TEST
 
@@ -138,27 +136,20 @@ START_TEST(keys_have_at_most_250_bytes)
         memset(line + 4, 'k', nkey);
         n = 4 + nkey;
         memcpy(line + n, " 0 0 1 5\r\n", 10);
-        ck_assert_int_eq(wire_parse(WIRE_LEGACY, line, n + 10, &msg, &used),
-                         WIRE_OK);
+        ck_assert_int_eq(wire_parse(line, n + 10, &msg, &used), WIRE_OK);
         ck_assert_int_eq(msg.op, nkey == 250 ? WIRE_REP : WIRE_UNKNOWN);
-        ck_assert_int_eq(wire_parse(WIRE_OURS, line, n + 10, &msg, &used),
-                         nkey == 250 ? WIRE_OK : WIRE_BAD);
     }
 }
 END_TEST
-
-/* ---- both ---- */
 
 START_TEST(every_cut_of_a_line_needs_more)
 {
     static const char line[] = "rep key 1 2 3 4567\r\n";
 
     for (size_t n = 0; n < sizeof(line) - 1; n++) {
-        ck_assert_int_eq(wire_parse(WIRE_OURS, line, n, &msg, &used),
-                         WIRE_MORE);
+        ck_assert_int_eq(wire_parse(line, n, &msg, &used), WIRE_MORE);
     }
-    ck_assert_int_eq(wire_parse(WIRE_OURS, line, sizeof(line) - 1, &msg, &used),
-                     WIRE_OK);
+    ck_assert_int_eq(wire_parse(line, sizeof(line) - 1, &msg, &used), WIRE_OK);
 }
 END_TEST
 
@@ -167,94 +158,15 @@ START_TEST(a_line_may_not_grow_for_ever)
     char line[WIRE_LINE_MAX + 1];
 
     memset(line, 'a', sizeof(line));
-    ck_assert_int_eq(
-        wire_parse(WIRE_LEGACY, line, WIRE_LINE_MAX - 1, &msg, &used),
-        WIRE_MORE);
-    ck_assert_int_eq(wire_parse(WIRE_LEGACY, line, WIRE_LINE_MAX, &msg, &used),
-                     WIRE_BAD);
+    ck_assert_int_eq(wire_parse(line, WIRE_LINE_MAX - 1, &msg, &used),
+                     WIRE_MORE);
+    ck_assert_int_eq(wire_parse(line, WIRE_LINE_MAX, &msg, &used), WIRE_BAD);
     line[WIRE_LINE_MAX - 1] = '\n';
-    ck_assert_int_eq(wire_parse(WIRE_LEGACY, line, WIRE_LINE_MAX, &msg, &used),
-                     WIRE_OK);
+    ck_assert_int_eq(wire_parse(line, WIRE_LINE_MAX, &msg, &used), WIRE_OK);
     line[WIRE_LINE_MAX - 1] = 'a';
     line[WIRE_LINE_MAX] = '\n';
-    ck_assert_int_eq(
-        wire_parse(WIRE_LEGACY, line, WIRE_LINE_MAX + 1, &msg, &used),
-        WIRE_BAD);
-}
-END_TEST
-
-/* ---- OURS ---- */
-
-START_TEST(ours_has_versions)
-{
-    ck_assert_int_eq(parse(WIRE_OURS, "rep k 1 2 3 456\r\n"), WIRE_OK);
-    ck_assert_uint_eq(msg.version, 456);
-    ck_assert_uint_eq(msg.cas, 0);
-    ck_assert_int_eq(parse(WIRE_OURS, "rep k 1 2 3 456 789\r\n"), WIRE_OK);
-    ck_assert_uint_eq(msg.version, 456);
-    ck_assert_uint_eq(msg.cas, 789);
-    ck_assert_int_eq(parse(WIRE_OURS, "delete k 12\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_DELETE);
-    ck_assert_uint_eq(msg.version, 12);
-    ck_assert_int_eq(parse(WIRE_OURS, "floor 0123456789abcdef 13\r\n"),
-                     WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_FLOOR);
-    ck_assert_uint_eq(msg.hash, 0x0123456789abcdefULL);
-    ck_assert_uint_eq(msg.version, 13);
-    ck_assert_int_eq(parse(WIRE_OURS, "flush_all 0 14\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_FLUSH);
-    ck_assert_uint_eq(msg.version, 14);
-    ck_assert_int_eq(parse(WIRE_OURS, "flush_all 1795171083 15\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_FLUSH_AT);
-    ck_assert_uint_eq(msg.exptime, 1795171083);
-    ck_assert_uint_eq(msg.version, 15);
-}
-END_TEST
-
-START_TEST(ours_has_positions_and_beats)
-{
-    ck_assert_int_eq(parse(WIRE_OURS, "position 99\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_POSITION);
-    ck_assert_uint_eq(msg.position, 99);
-    ck_assert_int_eq(parse(WIRE_OURS, "ack 98\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_ACK);
-    ck_assert_uint_eq(msg.position, 98);
-    ck_assert_int_eq(parse(WIRE_OURS, "ping\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_PING);
-    ck_assert_int_eq(parse(WIRE_OURS, "pong\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_PONG);
-    ck_assert_int_eq(parse(WIRE_OURS, "marugoto_end\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_END);
-}
-END_TEST
-
-START_TEST(ours_takes_no_legacy_or_broken_line)
-{
-    static const char *const lines[] = {
-        "delete k\r\n",
-        "delete k 0\r\n",
-        "delete k 9223372036854775808\r\n",
-        "flush_all \r\n",
-        "flush_all 0\r\n",
-        "rep k 1 2 3\r\n",
-        "rep k 1 2 3 0\r\n",
-        "rep k 1 2 3 4 5 6\r\n",
-        "rep k a 2 3 4\r\n",
-        "rep k 1 2 3 4 x\r\n",
-        "floor 123 7\r\n",
-        "position\r\n",
-        "ack x\r\n",
-        "floor 0123456789ABCDEF 7\r\n",
-        "ping 1\r\n",
-        "marugoto_end 1\r\n",
-    };
-
-    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        ck_assert_msg(parse(WIRE_OURS, lines[i]) == WIRE_BAD, "%s", lines[i]);
-    }
-    /* What a later version adds is skipped. */
-    ck_assert_int_eq(parse(WIRE_OURS, "novelty 1 2\r\n"), WIRE_OK);
-    ck_assert_int_eq(msg.op, WIRE_UNKNOWN);
+    ck_assert_int_eq(wire_parse(line, WIRE_LINE_MAX + 1, &msg, &used),
+                     WIRE_BAD);
 }
 END_TEST
 
@@ -263,39 +175,15 @@ END_TEST
 START_TEST(legacy_lines_are_repcacheds_to_the_letter)
 {
     char buf[WIRE_LINE_ROOM];
-    struct wire_item item = {"t", 1, 4294967295U, 1795171083, 1, 2, 7};
+    struct wire_item item = {"t", 1, 4294967295U, 1795171083, 1, 2};
 
-    ck_line(buf, wire_format_rep(WIRE_LEGACY, buf, &item),
+    ck_line(buf, wire_format_rep(buf, &item),
             "rep t 4294967295 1795171083 1 2\r\n");
-    ck_line(buf, wire_format_delete(WIRE_LEGACY, buf, "abc", 3, 9),
-            "delete abc\r\n");
-    ck_line(buf, wire_format_flush(WIRE_LEGACY, buf, 9), "flush_all \r\n");
-    ck_line(buf, wire_format_flush_at(WIRE_LEGACY, buf, 1795171083, 9),
+    ck_line(buf, wire_format_delete(buf, "abc", 3), "delete abc\r\n");
+    ck_line(buf, wire_format_flush(buf), "flush_all \r\n");
+    ck_line(buf, wire_format_flush_at(buf, 1795171083),
             "flush_all 1795171083\r\n");
     ck_line(buf, wire_format_end(buf), "marugoto_end\r\n");
-}
-END_TEST
-
-START_TEST(ours_lines_carry_versions)
-{
-    char buf[WIRE_LINE_ROOM];
-    struct wire_item item = {"t", 1, 5, 0, 1, 456, 0};
-
-    ck_line(buf, wire_format_rep(WIRE_OURS, buf, &item), "rep t 5 0 1 456\r\n");
-    item.cas = 7;
-    ck_line(buf, wire_format_rep(WIRE_OURS, buf, &item),
-            "rep t 5 0 1 456 7\r\n");
-    ck_line(buf, wire_format_delete(WIRE_OURS, buf, "abc", 3, 9),
-            "delete abc 9\r\n");
-    ck_line(buf, wire_format_floor(buf, 0x1f, 9),
-            "floor 000000000000001f 9\r\n");
-    ck_line(buf, wire_format_flush(WIRE_OURS, buf, 9), "flush_all 0 9\r\n");
-    ck_line(buf, wire_format_flush_at(WIRE_OURS, buf, 8, 9),
-            "flush_all 8 9\r\n");
-    ck_line(buf, wire_format_position(buf, 3), "position 3\r\n");
-    ck_line(buf, wire_format_ack(buf, 3), "ack 3\r\n");
-    ck_line(buf, wire_format_ping(buf), "ping\r\n");
-    ck_line(buf, wire_format_pong(buf), "pong\r\n");
 }
 END_TEST
 
@@ -308,19 +196,17 @@ START_TEST(longest_lines_fit_their_room_and_come_back)
                              .flags = UINT32_MAX,
                              .exptime = UINT32_MAX,
                              .nbytes = (uint32_t)WIRE_VALUE_MAX,
-                             .version = INT64_MAX,
                              .cas = UINT64_MAX};
     char *end;
 
     memset(key, 'k', sizeof(key));
-    end = wire_format_rep(WIRE_OURS, buf, &item);
+    end = wire_format_rep(buf, &item);
     ck_assert_uint_le((size_t)(end - buf), sizeof(buf));
-    ck_assert_int_eq(
-        wire_parse(WIRE_OURS, buf, (size_t)(end - buf), &msg, &used), WIRE_OK);
+    ck_assert_int_eq(wire_parse(buf, (size_t)(end - buf), &msg, &used),
+                     WIRE_OK);
     ck_assert_uint_eq(msg.flags, UINT32_MAX);
     ck_assert_uint_eq(msg.exptime, UINT32_MAX);
     ck_assert_uint_eq(msg.nbytes, WIRE_VALUE_MAX);
-    ck_assert_uint_eq(msg.version, INT64_MAX);
     ck_assert_uint_eq(msg.cas, UINT64_MAX);
     ck_assert_uint_eq(msg.nkey, 250);
 }
@@ -335,10 +221,13 @@ static struct wire_hello sample(void)
                            .slot = 200,
                            .item_size_max = MIB,
                            .clock_ms = 1795171083123ULL,
-                           .seen_run = 0xfeedULL,
-                           .seen_pos = 123456,
-                           .copying = true};
+                           .copying = true,
+                           .port = 11212,
+                           .has_nonce = true};
 
+    for (unsigned i = 0; i < WIRE_NONCE; i++) {
+        h.nonce[i] = (uint8_t)(i * 37 + 5);
+    }
     wire_slot_use(&h, 0);
     wire_slot_use(&h, 200);
     wire_slot_use(&h, 255);
@@ -357,21 +246,20 @@ START_TEST(hello_comes_back_as_it_was_said)
     for (size_t i = 1; i < n; i++) {
         ck_assert_int_eq(wire_sniff_hello(buf, i), WIRE_MORE);
     }
-    for (int d = WIRE_LEGACY; d <= WIRE_OURS; d++) {
-        ck_assert_int_eq(wire_parse((enum wire_dialect)d, buf, n, &msg, &used),
-                         WIRE_OK);
-        ck_assert_int_eq(msg.op, WIRE_HELLO);
-        ck_assert_uint_eq(used, n);
-    }
+    ck_assert_int_eq(wire_parse(buf, n, &msg, &used), WIRE_OK);
+    ck_assert_int_eq(msg.op, WIRE_HELLO);
+    ck_assert_uint_eq(used, n);
     ck_assert(wire_parse_hello(msg.line, msg.line_len, &heard));
     ck_assert_uint_eq(heard.dialect, said.dialect);
     ck_assert_uint_eq(heard.run, said.run);
     ck_assert_uint_eq(heard.slot, said.slot);
     ck_assert_uint_eq(heard.item_size_max, said.item_size_max);
     ck_assert_uint_eq(heard.clock_ms, said.clock_ms);
-    ck_assert_uint_eq(heard.seen_run, said.seen_run);
-    ck_assert_uint_eq(heard.seen_pos, said.seen_pos);
     ck_assert(heard.copying);
+    ck_assert_int_eq(heard.refused, WIRE_WELCOME);
+    ck_assert_uint_eq(heard.port, said.port);
+    ck_assert(heard.has_nonce);
+    ck_assert(memcmp(heard.nonce, said.nonce, WIRE_NONCE) == 0);
     for (unsigned i = 0; i < 256; i++) {
         ck_assert_int_eq(wire_slot_used(&heard, (uint8_t)i),
                          i == 0 || i == 200 || i == 255);
@@ -382,11 +270,16 @@ END_TEST
 START_TEST(longest_hello_is_under_512_bytes)
 {
     struct wire_hello h = {
-        UINT32_MAX, UINT64_MAX,
-        UINT8_MAX,  {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
-        UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX,
-        true};
+        .dialect = UINT32_MAX,
+        .run = UINT64_MAX,
+        .slot = UINT8_MAX,
+        .slots = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
+        .item_size_max = UINT64_MAX,
+        .clock_ms = UINT64_MAX,
+        .copying = true,
+        .port = UINT16_MAX,
+        .has_nonce = true,
+    };
     char buf[WIRE_LINE_ROOM];
 
     ck_assert_uint_lt((size_t)(wire_format_hello(buf, &h) - buf),
@@ -412,14 +305,78 @@ START_TEST(hello_ignores_unknown_fields_only)
     ck_assert(!hello_ok("repcached3 0 " FIELDS));
     ck_assert(!hello_ok("repcached3 1 " FIELDS " slot=2"));   /* twice */
     ck_assert(!hello_ok("repcached3 1 " FIELDS " slots=12")); /* short */
-    ck_assert(!hello_ok("repcached3 1 " FIELDS " seen_pos=x"));
     ck_assert(!hello_ok("repcached3 1 slot=1 item_size_max=9 clock=8"));
     ck_assert(!hello_ok("repcached3 1 run=0123456789abcdef slot=256 "
                         "item_size_max=9 clock=8"));
     ck_assert(!hello_ok("repcached3 1 run=0000000000000000 slot=1 "
                         "item_size_max=9 clock=8"));
+    ck_assert(hello_ok("repcached3 2 " FIELDS " port=65535"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " port=65536"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " port="));
     ck_assert(!hello_ok("repcached3"));
     ck_assert(!hello_ok("repcached4 1 " FIELDS));
+}
+END_TEST
+
+#define NONCE "00112233445566778899aabbccddeeff"
+
+START_TEST(hello_nonce_has_32_bytes)
+{
+    static const char line[] = "repcached3 2 " FIELDS " nonce=" NONCE NONCE;
+    struct wire_hello h;
+
+    ck_assert(wire_parse_hello(line, sizeof(line) - 1, &h));
+    ck_assert(h.has_nonce);
+    ck_assert_uint_eq(h.nonce[1], 0x11);
+    ck_assert_uint_eq(h.nonce[31], 0xff);
+    ck_assert(!wire_parse_hello(line, sizeof(line) - 2, &h));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " nonce="));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " nonce=" NONCE NONCE "00"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " nonce=G0112233445566778899aab"
+                        "bccddeeff" NONCE));
+    ck_assert(wire_parse_hello("repcached3 2 " FIELDS,
+                               sizeof("repcached3 2 " FIELDS) - 1, &h));
+    ck_assert(!h.has_nonce);
+}
+END_TEST
+
+static enum wire_refusal refusal(const char *line)
+{
+    struct wire_hello h;
+
+    ck_assert_msg(wire_parse_hello(line, strlen(line), &h), "%s", line);
+    ck_assert_uint_eq(h.run, 0);
+    return (enum wire_refusal)h.refused;
+}
+
+START_TEST(refusals_come_back_as_they_were_said)
+{
+    char buf[WIRE_LINE_ROOM];
+
+    for (int why = WIRE_BUSY; why <= WIRE_CLOCK; why++) {
+        char *end = wire_format_refusal(buf, (enum wire_refusal)why);
+
+        ck_assert_int_eq(wire_sniff_hello(buf, (size_t)(end - buf)), WIRE_OK);
+        end[-2] = '\0';
+        ck_assert_int_eq(refusal(buf), why);
+        ck_assert_str_ne(wire_refusal_text((enum wire_refusal)why),
+                         wire_refusal_text(WIRE_WELCOME));
+    }
+    ck_line(buf, wire_format_refusal(buf, WIRE_STRANGER),
+            "repcached3 2 refused=stranger\r\n");
+}
+END_TEST
+
+START_TEST(refusal_is_told_apart_whatever_else_is_said)
+{
+    ck_assert_int_eq(refusal("repcached3 2 refused=self"), WIRE_SELF);
+    ck_assert_int_eq(refusal("repcached3 9 refused=tired"), WIRE_BUSY);
+    ck_assert_int_eq(refusal("repcached3 2 " FIELDS " refused=clock"),
+                     WIRE_CLOCK);
+    ck_assert(!hello_ok("repcached3 2 refused="));
+    ck_assert(!hello_ok("repcached3 2 refused"));
+    ck_assert(!hello_ok("repcached3 2 refused=busy refused=self"));
+    ck_assert(!hello_ok("repcached3 refused=busy"));
 }
 END_TEST
 
@@ -465,15 +422,14 @@ int main(void)
     tcase_add_test(t, keys_have_at_most_250_bytes);
     tcase_add_test(t, every_cut_of_a_line_needs_more);
     tcase_add_test(t, a_line_may_not_grow_for_ever);
-    tcase_add_test(t, ours_has_versions);
-    tcase_add_test(t, ours_has_positions_and_beats);
-    tcase_add_test(t, ours_takes_no_legacy_or_broken_line);
     tcase_add_test(t, legacy_lines_are_repcacheds_to_the_letter);
-    tcase_add_test(t, ours_lines_carry_versions);
     tcase_add_test(t, longest_lines_fit_their_room_and_come_back);
     tcase_add_test(t, hello_comes_back_as_it_was_said);
     tcase_add_test(t, longest_hello_is_under_512_bytes);
     tcase_add_test(t, hello_ignores_unknown_fields_only);
+    tcase_add_test(t, hello_nonce_has_32_bytes);
+    tcase_add_test(t, refusals_come_back_as_they_were_said);
+    tcase_add_test(t, refusal_is_told_apart_whatever_else_is_said);
     tcase_add_test(t, hello_over_512_bytes_is_refused);
     tcase_add_test(t, a_stranger_is_told_from_its_first_bytes);
     srunner_run_all(r, CK_ENV);
