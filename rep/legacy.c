@@ -46,7 +46,7 @@ struct change {
 
 static uint32_t source_of(const struct rep_legacy *l)
 {
-    return (uint32_t)l->config.reader + 1;
+    return rep_log_source(l->config.reader, 0);
 }
 
 struct rep_legacy *rep_legacy_new(const struct rep_legacy_config *config)
@@ -400,7 +400,7 @@ static enum stop gather_line(struct gather *g, const char *p, size_t n,
     struct change *c = &g->list[g->n];
     size_t len = 0;
 
-    switch (wire_parse(WIRE_LEGACY, p, n, &c->msg, &len)) {
+    switch (wire_parse(p, n, &c->msg, &len)) {
     case WIRE_OK:
         break;
     case WIRE_MORE:

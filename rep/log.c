@@ -10,62 +10,107 @@
 #include "base/version.h"
 
 /*
- * A record is {version 8, op, nkey, source, target, key}, unaligned. It
+ * A record is {version 8, nkey, op, source, target, hops, key}, unaligned. It
  * begins at position modulo `bytes` and never wraps: the ring has room for
  * the longest one behind its end, and the next record begins where this one
  * would have ended had it wrapped.
+ *
+ * The least version of each segment of positions is kept beside: the low mark
+ * of a reader is the least of those it has not acknowledged wholly.
  */
 enum {
-    HEADER = 12,
+    CACHE_LINE = 64,
+    HEADER = 13,
     RECORD_MAX = HEADER + KEY_MAX_LENGTH,
-    PIECE = 4096,             /* bytes copied in one hold */
-    MERGE = REP_LOG_BATCH * 2 /* places of the table that finds repeats */
+    PIECE = 4096,              /* bytes copied in one hold */
+    MERGE = REP_LOG_BATCH * 2, /* places of the table that finds repeats */
+    SEGMENTS = 64
 };
 
-/* [R] LOCK_REP_LOG   [a] atomic   [c] constant after creation */
+/* [R] LOCK_REP_LOG   [a] atomic   [c] constant after creation
+ * [r] the replication thread */
 struct reader {
-    bool open;               /* [R] */
-    uint64_t acked;          /* [R] */
-    bool lost, lost_touch;   /* [R] something was overwritten unacked */
-    uint64_t lost_version;   /* [R] least, UINT64_MAX: touches only */
-    uint64_t resend_end;     /* [R] position after the last resend */
-    uint64_t resend_version; /* [R] least version of unacked resends */
+    bool open;             /* [R] */
+    bool lost, lost_touch; /* [R] something was overwritten unacked */
+    uint64_t acked;        /* [R] */
+    uint64_t lost_version; /* [R] least, UINT64_MAX: touches only */
+    uint64_t low;          /* [R] rep_log_low */
+};
+
+/* The table of keys of a batch, to merge repeats. A place counts when its
+ * entry points back at it: so it is never cleared. */
+struct merge {
+    unsigned from;                 /* [r] the first entry after a flush */
+    uint16_t entry[MERGE];         /* [r] of a place */
+    uint16_t place[REP_LOG_BATCH]; /* [r] of an entry */
 };
 
 struct rep_log {
-    struct lock lock;
-    bool sleeping;                  /* [R] the reader wants a call of wake */
-    unsigned char *ring;            /* [c] the array; its bytes [R] */
-    uint64_t bytes;                 /* [c] */
-    uint64_t head, oldest;          /* [R] positions */
-    uint64_t head_at;               /* [R] head modulo bytes */
-    uint64_t oldest_at;             /* [R] oldest modulo bytes */
-    uint64_t acked_all;             /* [R] least acked of the open readers */
-    uint64_t flushed;               /* [R] */
-    uint64_t appended;              /* [R] entries */
-    uint64_t overwritten;           /* [R] entries lost by some reader */
-    atomic_uint open;               /* [a] open readers; written under R */
-    atomic_bool relay;              /* [a] */
-    atomic_ullong low;              /* [a] rep_log_set_low */
-    struct rep_floor *floors;       /* [c] */
-    void (*wake)(void *ctx);        /* [c] after start */
-    void *wake_ctx;                 /* [c] after start */
-    struct store_observer observer; /* [c] */
+    /* What every append writes. */
+    _Alignas(CACHE_LINE) struct lock lock;
+    bool sleeping;        /* [R] the reader wants a call of wake */
+    atomic_ullong head;   /* [a] position; written under R */
+    uint64_t head_at;     /* [R] head modulo bytes */
+    uint64_t oldest;      /* [R] position */
+    uint64_t oldest_at;   /* [R] oldest modulo bytes */
+    uint64_t segment_end; /* [R] of the segment of the newest record */
+    uint64_t appended;    /* [R] entries */
+    uint64_t overwritten; /* [R] entries lost by some reader */
+
+    /* What it only reads. */
+    _Alignas(CACHE_LINE) unsigned char *ring; /* [c] its bytes [R] */
+    uint64_t bytes;                           /* [c] */
+    struct rep_floor *floors;                 /* [c] */
+    void (*wake)(void *ctx);                  /* [c] after start */
+    void *wake_ctx;                           /* [c] after start */
+    unsigned segment_shift;                   /* [c] */
+    atomic_uint open;  /* [a] open readers; written under R */
+    atomic_bool relay; /* [a] */
+
+    /* Of the readers, and what of it an overwritten entry is beside: see
+     * loses_locked. */
+    _Alignas(CACHE_LINE) uint64_t acked_all; /* [R] least acked of all */
+    uint64_t unlost_at;  /* [R] least acked of those that lost nothing */
+    uint64_t lost_below; /* [R] greatest lost_version of the others */
+    bool touches_lost;   /* [R] all the others have lost_touch */
+    unsigned top;        /* [R] readers from here on are not open */
     struct reader readers[REP_LOG_READERS];
+
+    _Alignas(CACHE_LINE) atomic_ullong low; /* [a] rep_log_set_low */
+    struct store_observer observer;         /* [c] */
+    uint64_t least[SEGMENTS];               /* [R] versions; UINT64_MAX: none */
+    struct merge merge;
 };
 
 struct record {
     uint64_t version;
-    uint8_t op, nkey, source, target;
+    uint8_t nkey, op, source, target, hops;
 };
 
 static void record_get(const unsigned char *p, struct record *rec)
 {
     memcpy(&rec->version, p, 8);
-    rec->op = p[8];
-    rec->nkey = p[9];
+    rec->nkey = p[8];
+    rec->op = p[9];
     rec->source = p[10];
     rec->target = p[11];
+    rec->hops = p[12];
+}
+
+static void record_put(unsigned char *p, const struct record *rec)
+{
+    memcpy(p, &rec->version, 8);
+    p[8] = rec->nkey;
+    p[9] = rec->op;
+    p[10] = rec->source;
+    p[11] = rec->target;
+    p[12] = rec->hops;
+}
+
+static uint64_t head_of(const struct rep_log *log)
+{
+    /* Whoever reads an entry takes the lock. */
+    return atomic_load_explicit(&log->head, memory_order_relaxed);
 }
 
 static struct reader *reader_of(struct rep_log *log, int reader)
@@ -75,30 +120,80 @@ static struct reader *reader_of(struct rep_log *log, int reader)
     return &log->readers[reader];
 }
 
+static uint64_t least_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether the record goes to the reader. */
+static bool is_for(const struct record *rec, unsigned reader)
+{
+    return rec->target == 0 ? rec->source != reader + 1
+                            : rec->target == reader + 1;
+}
+
 /* ---- appending ---------------------------------------------------------- */
 
-/* The record at `pos` goes: whoever has not acknowledged it lost it. */
-static void lose_locked(struct rep_log *log, uint64_t pos,
-                        const struct record *rec)
+/* Sums up the readers. */
+static void readers_changed_locked(struct rep_log *log)
 {
-    bool anybody = false;
+    unsigned open = 0;
 
     lock_assert(LOCK_REP_LOG);
-    for (unsigned i = 0; i < REP_LOG_READERS; i++) {
-        struct reader *r = &log->readers[i];
+    log->acked_all = log->unlost_at = UINT64_MAX;
+    log->lost_below = 0;
+    log->touches_lost = true;
+    for (unsigned i = 0; i < log->top; i++) {
+        const struct reader *r = &log->readers[i];
 
-        if (!r->open || pos < r->acked ||
-            (rec->source == i + 1 && rec->target == 0)) {
+        if (!r->open) {
             continue;
         }
-        r->lost = anybody = true;
-        if (rec->op == STORE_OP_TOUCH) {
-            r->lost_touch = true;
-        } else if (rec->version < r->lost_version) {
-            r->lost_version = rec->version;
+        open++;
+        log->acked_all = least_of(log->acked_all, r->acked);
+        if (!r->lost) {
+            log->unlost_at = least_of(log->unlost_at, r->acked);
+            continue;
+        }
+        log->touches_lost = log->touches_lost && r->lost_touch;
+        if (r->lost_version > log->lost_below) {
+            log->lost_below = r->lost_version;
         }
     }
-    log->overwritten += anybody;
+    /* Partner: the load in is_logged. */
+    if (atomic_load_explicit(&log->open, memory_order_relaxed) != open) {
+        atomic_store_explicit(&log->open, open, memory_order_relaxed);
+    }
+}
+
+/* Whether somebody loses more with the oldest record than before. Of readers
+ * that are away, and have lost what is older, nobody does: so they cost
+ * nothing. */
+static bool loses_locked(const struct rep_log *log, const struct record *rec)
+{
+    return log->oldest >= log->unlost_at ||
+           (rec->op == STORE_OP_TOUCH ? !log->touches_lost
+                                      : rec->version < log->lost_below);
+}
+
+/* The oldest record goes: whoever has not acknowledged it lost it. */
+static void lose_locked(struct rep_log *log, const struct record *rec)
+{
+    lock_assert(LOCK_REP_LOG);
+    for (unsigned i = 0; i < log->top; i++) {
+        struct reader *r = &log->readers[i];
+
+        if (!r->open || log->oldest < r->acked || !is_for(rec, i)) {
+            continue;
+        }
+        r->lost = true;
+        if (rec->op == STORE_OP_TOUCH) {
+            r->lost_touch = true;
+        } else {
+            r->lost_version = least_of(r->lost_version, rec->version);
+        }
+    }
+    readers_changed_locked(log);
 }
 
 static void drop_oldest_locked(struct rep_log *log)
@@ -108,7 +203,10 @@ static void drop_oldest_locked(struct rep_log *log)
 
     record_get(log->ring + log->oldest_at, &rec);
     if (log->oldest >= log->acked_all) {
-        lose_locked(log, log->oldest, &rec);
+        log->overwritten++;
+        if (UNLIKELY(loses_locked(log, &rec))) {
+            lose_locked(log, &rec);
+        }
     }
     len = HEADER + (uint64_t)rec.nkey;
     log->oldest += len;
@@ -118,27 +216,72 @@ static void drop_oldest_locked(struct rep_log *log)
     }
 }
 
+/* The low marks of those that the record goes to fall to its version, before
+ * it is visible: no removal may take for acknowledged what is not. Touches
+ * leave the version as it is. */
+static void lower_locked(struct rep_log *log, const struct record *rec)
+{
+    lock_assert(LOCK_REP_LOG);
+    for (unsigned i = 0; i < log->top && rec->op != STORE_OP_TOUCH; i++) {
+        struct reader *r = &log->readers[i];
+
+        if (!r->open || rec->version >= r->low || !is_for(rec, i)) {
+            continue;
+        }
+        r->low = rec->version;
+        rep_floor_set_low(log->floors, (int)i, r->low);
+        if (r->low < atomic_load_explicit(&log->low, memory_order_relaxed)) {
+            rep_log_set_low(log, r->low);
+        }
+    }
+}
+
+/* The least version of the segment of a position. */
+static uint64_t *least_at(struct rep_log *log, uint64_t pos)
+{
+    return &log->least[(pos >> log->segment_shift) % SEGMENTS];
+}
+
+/* Notes the version of a record that begins at `pos`. */
+static void note_version_locked(struct rep_log *log, uint64_t pos,
+                                const struct record *rec)
+{
+    uint64_t *least;
+
+    lock_assert(LOCK_REP_LOG);
+    while (UNLIKELY(pos >= log->segment_end)) {
+        *least_at(log, log->segment_end) = UINT64_MAX;
+        log->segment_end += UINT64_C(1) << log->segment_shift;
+    }
+    least = least_at(log, pos);
+    if (rec->version < *least && rec->op != STORE_OP_TOUCH) {
+        *least = rec->version;
+    }
+}
+
 /* Returns whether the reader sleeps: the caller wakes it without the lock. */
 static bool append_locked(struct rep_log *log, const struct record *rec,
                           const char *key)
 {
     uint64_t len = HEADER + (uint64_t)rec->nkey;
     unsigned char *p = log->ring + log->head_at;
+    uint64_t head = head_of(log);
     bool wake = log->sleeping;
 
     lock_assert(LOCK_REP_LOG);
-    while (log->head + len - log->oldest > log->bytes) {
+    while (head + len - log->oldest > log->bytes) {
         drop_oldest_locked(log);
     }
-    memcpy(p, &rec->version, 8);
-    p[8] = rec->op;
-    p[9] = rec->nkey;
-    p[10] = rec->source;
-    p[11] = rec->target;
+    record_put(p, rec);
     if (rec->nkey != 0) {
         memcpy(p + HEADER, key, rec->nkey);
     }
-    log->head += len;
+    note_version_locked(log, head, rec);
+    if (UNLIKELY(rec->source != 0 || rec->target != 0)) {
+        lower_locked(log, rec);
+    }
+    /* Partner: the loads of head_of without the lock. */
+    atomic_store_explicit(&log->head, head + len, memory_order_relaxed);
     log->head_at += len;
     if (log->head_at >= log->bytes) {
         log->head_at -= log->bytes;
@@ -174,7 +317,8 @@ static uint64_t change_logged(struct rep_log *log,
                               const struct store_change *change)
 {
     struct record rec = {.op = (uint8_t)change->op,
-                         .source = (uint8_t)change->source};
+                         .source = (uint8_t)change->source,
+                         .hops = (uint8_t)(change->source >> 8)};
     const char *key = NULL;
     bool wake = false;
 
@@ -184,9 +328,6 @@ static uint64_t change_logged(struct rep_log *log,
     }
     lock_take(&log->lock, LOCK_REP_LOG);
     rec.version = version_of(change);
-    if (change->op == STORE_OP_FLUSH && change->version == 0) {
-        log->flushed = rec.version;
-    }
     if (is_logged(log, change)) {
         wake = append_locked(log, &rec, key);
     }
@@ -202,7 +343,7 @@ static uint64_t on_change(void *ctx, const struct store_change *change)
     struct rep_log *log = ctx;
     uint64_t version;
 
-    assert(change->source <= REP_LOG_READERS);
+    assert((change->source & 255) <= REP_LOG_READERS);
     if (change->version != 0 && change->op != STORE_OP_TOUCH) {
         version_observe(change->version);
     }
@@ -221,18 +362,27 @@ static uint64_t on_change(void *ctx, const struct store_change *change)
 
 /* ---- floors ------------------------------------------------------------- */
 
+/* Whether everybody has acknowledged what is removed. */
+static bool is_acknowledged(struct rep_log *log, uint64_t version)
+{
+    if (version >= atomic_load_explicit(&log->low, memory_order_relaxed)) {
+        return false;
+    }
+    rep_floor_pass(log->floors, version);
+    /* Again: either this sees what rep_log_open sets, or the watcher that it
+     * makes begins with what was passed. Partner: rep_log_set_low. */
+    return version < atomic_load(&log->low);
+}
+
 static void on_removed(void *ctx, const char *key, size_t nkey,
                        uint64_t version)
 {
     struct rep_log *log = ctx;
 
-    /* Partner: rep_log_set_low. A late value only leaves a floor too many.
-     * What a flush killed needs none: the barrier is its floor. */
-    if (version < atomic_load_explicit(&log->low, memory_order_relaxed) ||
-        version <= store_barrier()) {
-        return;
+    /* What a flush killed needs none: the barrier is its floor. */
+    if (version > store_barrier() && !is_acknowledged(log, version)) {
+        (void)rep_floor_raise(log->floors, hash_key_agreed(key, nkey), version);
     }
-    (void)rep_floor_raise(log->floors, hash_key_agreed(key, nkey), version);
 }
 
 static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
@@ -258,10 +408,11 @@ struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors)
     struct rep_log *log;
 
     assert(bytes >= REP_LOG_BYTES_MIN);
-    log = calloc(1, sizeof(*log));
+    log = aligned_alloc(CACHE_LINE, sizeof(*log));
     if (log == NULL) {
         return NULL;
     }
+    memset(log, 0, sizeof(*log));
     log->ring = malloc(bytes + RECORD_MAX);
     if (log->ring == NULL) {
         free(log);
@@ -269,12 +420,18 @@ struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors)
     }
     log->bytes = bytes;
     log->floors = floors;
-    log->acked_all = UINT64_MAX;
+    /* What is kept may begin and end within a segment. */
+    while (bytes >> log->segment_shift > SEGMENTS - 2) {
+        log->segment_shift++;
+    }
     log->observer = (struct store_observer){.ctx = log,
                                             .change = on_change,
                                             .removed = on_removed,
                                             .floor = on_floor,
                                             .raise_floor = on_raise_floor};
+    lock_take(&log->lock, LOCK_REP_LOG);
+    readers_changed_locked(log);
+    lock_drop(&log->lock, LOCK_REP_LOG);
     return log;
 }
 
@@ -299,25 +456,6 @@ void rep_log_on_wake(struct rep_log *log, void (*wake)(void *ctx), void *ctx)
 
 /* ---- readers ------------------------------------------------------------ */
 
-static void readers_changed_locked(struct rep_log *log)
-{
-    unsigned open = 0;
-
-    lock_assert(LOCK_REP_LOG);
-    log->acked_all = UINT64_MAX;
-    for (int i = 0; i < REP_LOG_READERS; i++) {
-        const struct reader *r = &log->readers[i];
-
-        if (r->open) {
-            open++;
-            log->acked_all =
-                r->acked < log->acked_all ? r->acked : log->acked_all;
-        }
-    }
-    /* Partner: the load in on_change. */
-    atomic_store_explicit(&log->open, open, memory_order_relaxed);
-}
-
 int rep_log_open(struct rep_log *log, uint64_t *pos)
 {
     int found = -1;
@@ -329,14 +467,18 @@ int rep_log_open(struct rep_log *log, uint64_t *pos)
         }
     }
     if (found >= 0) {
-        log->readers[found] = (struct reader){.open = true,
-                                              .acked = log->head,
-                                              .lost_version = UINT64_MAX,
-                                              .resend_version = UINT64_MAX};
-        *pos = log->head;
+        *pos = head_of(log);
+        log->readers[found] = (struct reader){
+            .open = true, .acked = *pos, .lost_version = UINT64_MAX};
+        log->top = (unsigned)found >= log->top ? (unsigned)found + 1 : log->top;
         readers_changed_locked(log);
     }
     lock_drop(&log->lock, LOCK_REP_LOG);
+    if (found >= 0) {
+        /* In this order: is_acknowledged says why. */
+        rep_log_set_low(log, 0);
+        rep_floor_watch(log->floors, found);
+    }
     return found;
 }
 
@@ -344,8 +486,12 @@ void rep_log_close(struct rep_log *log, int reader)
 {
     lock_take(&log->lock, LOCK_REP_LOG);
     reader_of(log, reader)->open = false;
+    while (log->top > 0 && !log->readers[log->top - 1].open) {
+        log->top--;
+    }
     readers_changed_locked(log);
     lock_drop(&log->lock, LOCK_REP_LOG);
+    rep_floor_unwatch(log->floors, reader);
 }
 
 void rep_log_set_relay(struct rep_log *log, bool relay)
@@ -360,15 +506,22 @@ void rep_log_ack(struct rep_log *log, int reader, uint64_t pos)
 
     lock_take(&log->lock, LOCK_REP_LOG);
     r = reader_of(log, reader);
-    assert(pos <= log->head);
+    assert(pos <= head_of(log));
     if (pos > r->acked) {
         r->acked = pos;
         readers_changed_locked(log);
     }
-    if (r->acked >= r->resend_end) {
-        r->resend_version = UINT64_MAX;
-    }
     lock_drop(&log->lock, LOCK_REP_LOG);
+}
+
+uint64_t rep_log_acked(struct rep_log *log, int reader)
+{
+    uint64_t pos;
+
+    lock_take(&log->lock, LOCK_REP_LOG);
+    pos = reader_of(log, reader)->acked;
+    lock_drop(&log->lock, LOCK_REP_LOG);
+    return pos;
 }
 
 bool rep_log_take_lost(struct rep_log *log, int reader, uint64_t *version,
@@ -384,6 +537,7 @@ bool rep_log_take_lost(struct rep_log *log, int reader, uint64_t *version,
     *touched = r->lost_touch;
     r->lost = r->lost_touch = false;
     r->lost_version = UINT64_MAX;
+    readers_changed_locked(log);
     lock_drop(&log->lock, LOCK_REP_LOG);
     return lost;
 }
@@ -397,7 +551,8 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
     r = reader_of(log, reader);
     r->lost = true;
     r->lost_touch |= touched;
-    r->lost_version = version < r->lost_version ? version : r->lost_version;
+    r->lost_version = least_of(r->lost_version, version);
+    readers_changed_locked(log);
     lock_drop(&log->lock, LOCK_REP_LOG);
 }
 
@@ -405,18 +560,14 @@ void rep_log_resend(struct rep_log *log, int reader,
                     const struct store_key *key, uint64_t version)
 {
     struct record rec = {.version = version,
-                         .op = STORE_OP_ITEM,
                          .nkey = (uint8_t)key->len,
+                         .op = STORE_OP_ITEM,
                          .target = (uint8_t)(reader + 1)};
-    struct reader *r;
     bool wake;
 
     lock_take(&log->lock, LOCK_REP_LOG);
-    r = reader_of(log, reader);
+    assert(reader_of(log, reader)->open);
     wake = append_locked(log, &rec, key->ptr);
-    r->resend_end = log->head;
-    r->resend_version =
-        version < r->resend_version ? version : r->resend_version;
     lock_drop(&log->lock, LOCK_REP_LOG);
     if (wake && log->wake != NULL) {
         log->wake(log->wake_ctx);
@@ -427,12 +578,7 @@ void rep_log_resend(struct rep_log *log, int reader,
 
 uint64_t rep_log_head(struct rep_log *log)
 {
-    uint64_t pos;
-
-    lock_take(&log->lock, LOCK_REP_LOG);
-    pos = log->head;
-    lock_drop(&log->lock, LOCK_REP_LOG);
-    return pos;
+    return head_of(log);
 }
 
 uint64_t rep_log_oldest(struct rep_log *log)
@@ -457,58 +603,72 @@ bool rep_log_sleep(struct rep_log *log, uint64_t pos)
     bool sleep;
 
     lock_take(&log->lock, LOCK_REP_LOG);
-    sleep = pos == log->head;
+    sleep = pos == head_of(log);
     log->sleeping = log->sleeping || sleep;
     lock_drop(&log->lock, LOCK_REP_LOG);
     return sleep;
 }
 
-/* The version of the first entry the reader has not acknowledged: those after
- * it are newer, unless changes of other peers are among them. */
-static uint64_t first_unacked_locked(struct rep_log *log,
+/* ---- low marks ---------------------------------------------------------- */
+
+/* The least version that the reader has not acknowledged, or less. What it
+ * lost and took is the scan's. */
+static uint64_t least_unacked_locked(struct rep_log *log,
                                      const struct reader *r)
 {
-    struct record rec;
+    uint64_t step = UINT64_C(1) << log->segment_shift;
+    uint64_t at = r->acked > log->oldest ? r->acked : log->oldest;
+    /* Drawn and not yet appended is nothing: that takes the lock. */
+    uint64_t low = version_last();
 
     lock_assert(LOCK_REP_LOG);
-    if (r->acked == log->head) {
-        return version_last();
+    if (at < head_of(log)) {
+        for (at -= at % step; at < log->segment_end; at += step) {
+            low = least_of(low, *least_at(log, at));
+        }
     }
-    if (r->acked < log->oldest ||
-        atomic_load_explicit(&log->relay, memory_order_relaxed)) {
-        return 0; /* not known */
-    }
-    record_get(log->ring + r->acked % log->bytes, &rec);
-    return rec.version;
+    return r->lost ? least_of(low, r->lost_version) : low;
 }
 
 uint64_t rep_log_low(struct rep_log *log, int reader)
 {
-    const struct reader *r;
+    uint64_t low;
+
+    lock_take(&log->lock, LOCK_REP_LOG);
+    low = reader_of(log, reader)->low;
+    lock_drop(&log->lock, LOCK_REP_LOG);
+    return low;
+}
+
+uint64_t rep_log_raise_low(struct rep_log *log, int reader)
+{
+    struct reader *r;
     uint64_t low;
 
     lock_take(&log->lock, LOCK_REP_LOG);
     r = reader_of(log, reader);
-    low = first_unacked_locked(log, r);
-    low = r->resend_version < low ? r->resend_version : low;
+    low = least_unacked_locked(log, r);
+    if (low > r->low) {
+        r->low = low;
+        rep_floor_set_low(log->floors, reader, low);
+    }
+    low = r->low;
     lock_drop(&log->lock, LOCK_REP_LOG);
     return low;
 }
 
 void rep_log_set_low(struct rep_log *log, uint64_t low)
 {
-    /* Partner: the load in on_removed. */
-    atomic_store_explicit(&log->low, low, memory_order_relaxed);
+    /* Partner: the loads in is_acknowledged. */
+    if (atomic_load_explicit(&log->low, memory_order_relaxed) != low) {
+        atomic_store(&log->low, low);
+    }
 }
 
 uint64_t rep_log_flushed(struct rep_log *log)
 {
-    uint64_t version;
-
-    lock_take(&log->lock, LOCK_REP_LOG);
-    version = log->flushed;
-    lock_drop(&log->lock, LOCK_REP_LOG);
-    return version;
+    (void)log;
+    return 0;
 }
 
 void rep_log_stats(struct rep_log *log, struct rep_log_stats *out)
@@ -522,11 +682,6 @@ void rep_log_stats(struct rep_log *log, struct rep_log_stats *out)
 
 /* ---- reading ------------------------------------------------------------ */
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Copies bytes from `pos` on, in one short hold. The last record of the piece
  * may be cut off. */
 static enum rep_log_status copy_piece(struct rep_log *log, uint64_t pos,
@@ -534,16 +689,19 @@ static enum rep_log_status copy_piece(struct rep_log *log, uint64_t pos,
 {
     enum rep_log_status status = REP_LOG_OK;
     uint64_t at = pos % log->bytes;
-    uint64_t n = least(*len, PIECE);
+    uint64_t n = least_of(*len, PIECE);
+    uint64_t head = head_of(log);
 
+    if (pos == head) {
+        return REP_LOG_END;
+    }
     lock_take(&log->lock, LOCK_REP_LOG);
-    if (pos == log->head) {
-        status = REP_LOG_END;
-    } else if (pos < log->oldest || pos > log->head) {
+    head = head_of(log);
+    if (pos < log->oldest || pos > head) {
         status = REP_LOG_GONE;
     } else {
-        n = least(n, log->head - pos);
-        n = least(n, log->bytes + RECORD_MAX - at);
+        n = least_of(n, head - pos);
+        n = least_of(n, log->bytes + RECORD_MAX - at);
         memcpy(buf, log->ring + at, n);
     }
     lock_drop(&log->lock, LOCK_REP_LOG);
@@ -551,27 +709,26 @@ static enum rep_log_status copy_piece(struct rep_log *log, uint64_t pos,
     return status;
 }
 
-/* The table of keys of the batch, to merge repeats. */
-struct merge {
-    uint16_t place[MERGE]; /* index + 1 of the entry; 0 free */
-};
-
-/* Finds the place of `e`'s key: taken by an earlier entry, or free. */
-static uint16_t *merge_find(struct merge *m, const struct rep_log_batch *batch,
-                            const struct rep_log_entry *e)
+/* Finds the place of `e`'s key: taken by an earlier entry (*old), or free. */
+static unsigned merge_find(const struct merge *m, struct rep_log_batch *batch,
+                           const struct rep_log_entry *e,
+                           struct rep_log_entry **old)
 {
-    size_t i = (size_t)(e->hv % MERGE);
+    unsigned place = (unsigned)(e->hv % MERGE);
 
-    while (m->place[i] != 0) {
-        const struct rep_log_entry *old = &batch->entry[m->place[i] - 1];
+    for (*old = NULL;; place = (place + 1) % MERGE) {
+        unsigned i = m->entry[place];
 
-        if (old->hv == e->hv && old->nkey == e->nkey &&
-            memcmp(old->key, e->key, e->nkey) == 0) {
-            break;
+        if (i < m->from || i >= batch->n || m->place[i] != place) {
+            return place;
         }
-        i = (i + 1) % MERGE;
+        *old = &batch->entry[i];
+        if ((*old)->hv == e->hv && (*old)->nkey == e->nkey &&
+            memcmp((*old)->key, e->key, e->nkey) == 0) {
+            return place;
+        }
+        *old = NULL;
     }
-    return &m->place[i];
 }
 
 /* Moves what an earlier entry of the key said into `e` and voids it. The
@@ -581,6 +738,7 @@ static void merge_into(struct rep_log_entry *e, struct rep_log_entry *old)
 {
     e->version = old->version > e->version ? old->version : e->version;
     e->op = e->op == STORE_OP_TOUCH ? old->op : e->op;
+    e->hops = old->hops < e->hops ? old->hops : e->hops;
     old->nkey = 0; /* void: batch_compact takes it out */
 }
 
@@ -588,7 +746,8 @@ static void batch_add(struct rep_log_batch *batch, struct merge *m,
                       const struct record *rec, const struct rep_log_entry *at)
 {
     struct rep_log_entry *e = &batch->entry[batch->n];
-    uint16_t *place;
+    struct rep_log_entry *old;
+    unsigned place;
 
     *e = *at;
     e->version = rec->version;
@@ -596,16 +755,18 @@ static void batch_add(struct rep_log_batch *batch, struct merge *m,
     e->nkey = rec->nkey;
     e->source = rec->source;
     e->target = rec->target;
+    e->hops = rec->hops;
     if (rec->op == STORE_OP_FLUSH) {
         e->key = NULL;
-        memset(m, 0, sizeof(*m)); /* never merge across a flush */
+        m->from = batch->n + 1; /* never merge across a flush */
     } else {
         e->hv = hash_key(e->key, e->nkey);
-        place = merge_find(m, batch, e);
-        if (*place != 0) {
-            merge_into(e, &batch->entry[*place - 1]);
+        place = merge_find(m, batch, e, &old);
+        if (old != NULL) {
+            merge_into(e, old);
         }
-        *place = (uint16_t)(batch->n + 1);
+        m->entry[place] = (uint16_t)batch->n;
+        m->place[batch->n] = (uint16_t)place;
     }
     batch->n++;
 }
@@ -613,8 +774,7 @@ static void batch_add(struct rep_log_batch *batch, struct merge *m,
 /* Takes the whole records of a piece in; returns bytes used. Stops behind the
  * record that crosses the end of the ring: the next one begins elsewhere. */
 static size_t take_piece(struct rep_log *log, int reader,
-                         struct rep_log_batch *batch, struct merge *m,
-                         struct iovec piece)
+                         struct rep_log_batch *batch, struct iovec piece)
 {
     const char *p = piece.iov_base;
     uint64_t lap_end = (batch->next / log->bytes + 1) * log->bytes;
@@ -631,9 +791,8 @@ static size_t take_piece(struct rep_log *log, int reader,
         }
         at.pos = batch->next;
         at.key = p + used + HEADER;
-        if (rec.target == reader + 1 ||
-            (rec.target == 0 && rec.source != reader + 1)) {
-            batch_add(batch, m, &rec, &at);
+        if (is_for(&rec, (unsigned)reader)) {
+            batch_add(batch, &log->merge, &rec, &at);
         }
         used += len;
         batch->next += len;
@@ -660,9 +819,9 @@ enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,
                                  struct rep_log_batch *batch)
 {
     enum rep_log_status status;
-    struct merge merge = {{0}};
     size_t filled = 0;
 
+    log->merge.from = 0;
     batch->n = 0;
     batch->next = pos;
     do {
@@ -670,7 +829,7 @@ enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,
 
         status = copy_piece(log, batch->next, piece.iov_base, &piece.iov_len);
         if (status == REP_LOG_OK) {
-            filled += take_piece(log, reader, batch, &merge, piece);
+            filled += take_piece(log, reader, batch, piece);
         }
     } while (status == REP_LOG_OK && batch->n < REP_LOG_BATCH &&
              REP_LOG_BATCH_RAW - filled >= RECORD_MAX);

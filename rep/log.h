@@ -7,6 +7,10 @@
  * for a peer. A reader whose position was overwritten gets REP_LOG_GONE and
  * must scan; the least version it lost is kept for it until taken.
  *
+ * A reader is a run of a peer, linked or away: one that is away keeps its
+ * place, is told afterwards what it lost, and costs nothing meanwhile. Reader
+ * r is watcher r of the floors as long as it is open.
+ *
  * Local versions are drawn under the lock of the log, so log order is version
  * order. Without an open reader nothing is appended: a reader
  * begins at the head of that moment, and everything before it is found by a
@@ -15,8 +19,9 @@
  * under the log's).
  *
  * Layer:     4. Includes store.h, rep/floor.h and layer 0.
- * Threads:   the observer from any worker; the rest from the replication
- *            thread, except figures.
+ * Threads:   the observer from any worker, with a source or an old version
+ *            from the replication thread only; the rest from there, too,
+ *            except figures.
  * Locks:     takes LOCK_REP_LOG and (apart from it) LOCK_FLOOR; runs under
  *            STRIPE or LRU. The wake call-back runs under STRIPE.
  * Ownership: functions borrow their arguments unless they say takes or gives.
@@ -32,8 +37,8 @@
 #include "rep/floor.h"
 #include "store.h"
 
-/* Most readers (peers) at a time. Reader r is source r + 1 of store_change. */
-#define REP_LOG_READERS 16
+/* Most readers (runs of peers) at a time. */
+#define REP_LOG_READERS REP_FLOOR_WATCHERS
 
 #define REP_LOG_BYTES_MIN 4096
 #define REP_LOG_BATCH     512         /* entries of a batch at most */
@@ -56,7 +61,15 @@ struct rep_log_entry {
     uint8_t op;     /* enum store_op */
     uint8_t source; /* reader + 1 it came from: not sent there; 0 local */
     uint8_t target; /* reader + 1 it is only for; 0 everyone */
+    uint8_t hops;   /* from where it was made; 0 here; the least of merged */
 };
+
+/* The source of store_change for what `reader` sent, `hops` links from where
+ * it was made. */
+static inline uint32_t rep_log_source(int reader, uint8_t hops)
+{
+    return (uint32_t)(reader + 1) | (uint32_t)hops << 8;
+}
 
 /* What one read gives: entries in log order, a key written many times only
  * once, at its last place, never merged across a flush. Entries that must not
@@ -83,7 +96,8 @@ const struct store_observer *rep_log_observer(struct rep_log *log);
 void rep_log_on_wake(struct rep_log *log, void (*wake)(void *ctx), void *ctx);
 
 /* Opens a reader that begins (and has acknowledged up to) the head; -1 when
- * all are in use. *pos receives the head. */
+ * all are in use. *pos receives the head. It watches the floors, and its low
+ * mark is 0: so is that of all, until the next rep_log_set_low. */
 int rep_log_open(struct rep_log *log, uint64_t *pos) MUST_CHECK;
 
 /* Forgets a reader: what it has not read is nobody's any more. */
@@ -109,6 +123,10 @@ bool rep_log_sleep(struct rep_log *log, uint64_t pos) MUST_CHECK;
  * a peer without acknowledgements: it was sent). Never moves back. */
 void rep_log_ack(struct rep_log *log, int reader, uint64_t pos);
 
+/* Where that is: it may be read on from there after a link ended, unless it
+ * was overwritten (rep_log_read tells). */
+uint64_t rep_log_acked(struct rep_log *log, int reader);
+
 /* Takes what was overwritten unacknowledged by `reader` since the last call:
  * false when nothing was. *version receives the least version lost (the
  * threshold of the scan that makes up for it; UINT64_MAX when only touches
@@ -125,21 +143,28 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
 void rep_log_resend(struct rep_log *log, int reader,
                     const struct store_key *key, uint64_t version);
 
-/* Least version that `reader` has not acknowledged, at most the clock; 0 when
- * it cannot be told. Only while no scan for the reader is pending. */
+/* The low mark of `reader`: it has acknowledged every version below, at most
+ * the clock. It begins with 0, rises by rep_log_raise_low and falls when an
+ * older version than it has, relayed or sent again, is on its way to it. */
 uint64_t rep_log_low(struct rep_log *log, int reader);
 
+/* Raises it to what the reader has acknowledged by now, tells the floors, and
+ * gives it. Only while no scan is owed to the reader, or under way. */
+uint64_t rep_log_raise_low(struct rep_log *log, int reader);
+
 /* Removals below `low` leave no floor: every peer has acknowledged them. 0
- * (the beginning): all removals do. The least rep_log_low of all peers. */
+ * (the beginning): all removals do. The least rep_log_low of all peers, told
+ * anew when one of them moved. */
 void rep_log_set_low(struct rep_log *log, uint64_t low);
 
-/* Greatest version of a flush recorded before it was made. The store makes its
- * flushes first (the header says why that suffices), so: 0. */
+/* Always 0: the store makes its flushes before it records them. */
 uint64_t rep_log_flushed(struct rep_log *log);
 
 /* Figures; any thread. */
 struct rep_log_stats {
-    uint64_t appended, overwritten, bytes;
+    uint64_t appended;    /* entries */
+    uint64_t overwritten; /* of them before all had acknowledged them */
+    uint64_t bytes;
 };
 
 void rep_log_stats(struct rep_log *log, struct rep_log_stats *out);

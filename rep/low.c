@@ -31,7 +31,7 @@ void rep_low_move(struct rep_low *low, struct rep_log *log,
     own = place_of(low, figures->run);
     if (own != NULL && !figures->legacy && figures->received &&
         figures->announced && figures->acked != 0) {
-        *own = rep_log_low(log, figures->reader);
+        *own = rep_log_raise_low(log, figures->reader);
     }
     for (unsigned i = 0; i < low->n; i++) {
         least = low->runs[i].low < least ? low->runs[i].low : least;

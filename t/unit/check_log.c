@@ -21,12 +21,12 @@ static void on_wake(void *ctx)
     wakes++;
 }
 
-static void start(size_t bytes)
+static void start(size_t bytes, size_t floor_bytes)
 {
     clock_freeze(1800000000000ULL);
     version_init(VERSION_HYBRID, 3);
     hash_init();
-    floors = rep_floor_new(MIB);
+    floors = rep_floor_new(floor_bytes);
     rlog = rep_log_new(bytes, floors);
     ck_assert_ptr_nonnull(rlog);
     ob = rep_log_observer(rlog);
@@ -36,12 +36,17 @@ static void start(size_t bytes)
 
 static void setup(void)
 {
-    start(64 * KIB);
+    start(64 * KIB, MIB);
 }
 
 static void setup_small(void)
 {
-    start(REP_LOG_BYTES_MIN);
+    start(REP_LOG_BYTES_MIN, MIB);
+}
+
+static void setup_few_floors(void)
+{
+    start(64 * KIB, 0); /* a line of four a cell */
 }
 
 static void teardown(void)
@@ -76,6 +81,11 @@ static void set_numbered(int from, int to)
         (void)snprintf(name, sizeof(name), "key-%06d", i);
         (void)set(name);
     }
+}
+
+static void ack_all(int reader)
+{
+    rep_log_ack(rlog, reader, rep_log_head(rlog));
 }
 
 /* What is in the batch, as "key key | key" with flushes as bars. */
@@ -298,6 +308,96 @@ START_TEST(what_was_acknowledged_is_not_lost)
 }
 END_TEST
 
+static void set_numbered_acked(int from, int to, int reader)
+{
+    for (int i = from; i < to; i++) {
+        set_numbered(i, i + 1);
+        ack_all(reader);
+    }
+}
+
+/* Runs of peers that are away lose entries while others keep up. */
+START_TEST(every_reader_is_told_what_it_lost_itself)
+{
+    uint64_t pos, lost, va, vb, vc;
+    struct rep_log_stats st;
+    bool touched;
+    int a = rep_log_open(rlog, &pos);
+    int up = rep_log_open(rlog, &pos);
+    int b, c;
+
+    va = set("a");
+    set_numbered_acked(0, 500, up); /* a has lost */
+    b = rep_log_open(rlog, &pos);
+    vb = set("b");
+    set_numbered_acked(0, 500, up); /* and b */
+    c = rep_log_open(rlog, &pos);
+    vc = set("c");
+    (void)change(STORE_OP_TOUCH, "t", 3, 0);
+    set_numbered_acked(0, 500, up); /* and c, and all a touch */
+    ck_assert(rep_log_take_lost(rlog, a, &lost, &touched));
+    ck_assert_uint_eq(lost, va);
+    ck_assert(touched);
+    ck_assert(rep_log_take_lost(rlog, b, &lost, &touched));
+    ck_assert_uint_eq(lost, vb);
+    ck_assert(touched);
+    ck_assert(rep_log_take_lost(rlog, c, &lost, &touched));
+    ck_assert_uint_eq(lost, vc);
+    ck_assert(touched);
+    ck_assert(!rep_log_take_lost(rlog, up, &lost, &touched));
+    rep_log_stats(rlog, &st);
+    ck_assert_uint_gt(st.overwritten, 1000);
+    /* From the time it took on it loses anew. */
+    vc = set("c");
+    set_numbered(0, 500);
+    ck_assert(rep_log_take_lost(rlog, c, &lost, &touched));
+    ck_assert_uint_lt(lost, vc);
+    ck_assert_uint_gt(lost, vb);
+    ck_assert(!touched);
+}
+END_TEST
+
+/* With relay the log is not in the order of versions. */
+START_TEST(an_older_loss_after_a_newer_one_is_told)
+{
+    uint64_t pos, lost;
+    bool touched;
+    int a = rep_log_open(rlog, &pos);
+    int b = rep_log_open(rlog, &pos);
+
+    rep_log_set_relay(rlog, true);
+    set_numbered(0, 100);
+    (void)change(STORE_OP_ITEM, "old", 5, rep_log_source(b, 1));
+    set_numbered(0, 1000);
+    ck_assert(rep_log_take_lost(rlog, a, &lost, &touched));
+    ck_assert_uint_eq(lost, 5);
+    ck_assert(rep_log_take_lost(rlog, b, &lost, &touched));
+    ck_assert_uint_gt(lost, 5);
+}
+END_TEST
+
+START_TEST(a_reader_that_was_away_reads_on)
+{
+    uint64_t pos;
+    int r = rep_log_open(rlog, &pos);
+
+    (void)set("a");
+    ck_assert_uint_eq(rep_log_acked(rlog, r), pos);
+    ack_all(r);
+    ck_assert_uint_eq(rep_log_acked(rlog, r), rep_log_head(rlog));
+    /* Away: nobody reads, nobody is woken. */
+    (void)set("b");
+    (void)set("c");
+    ck_assert_int_eq(wakes, 0);
+    ck_assert_int_eq(rep_log_read(rlog, r, rep_log_acked(rlog, r), &batch),
+                     REP_LOG_OK);
+    ck_assert_str_eq(keys(), "b c");
+    set_numbered(0, 1000);
+    ck_assert_int_eq(rep_log_read(rlog, r, rep_log_acked(rlog, r), &batch),
+                     REP_LOG_GONE);
+}
+END_TEST
+
 START_TEST(a_lost_touch_sets_the_flag_only)
 {
     uint64_t pos, lost, second;
@@ -337,6 +437,59 @@ START_TEST(a_peers_own_changes_do_not_go_back_to_it)
         rep_log_ack(rlog, b, rep_log_head(rlog));
     }
     ck_assert(!rep_log_take_lost(rlog, a, &lost, &touched));
+}
+END_TEST
+
+START_TEST(hops_travel_with_a_change)
+{
+    uint64_t pos;
+    int a = rep_log_open(rlog, &pos);
+    int b = rep_log_open(rlog, &pos);
+    int r = rep_log_open(rlog, &pos);
+
+    rep_log_set_relay(rlog, true);
+    (void)change(STORE_OP_ITEM, "x", 78, rep_log_source(a, 3));
+    (void)change(STORE_OP_ITEM, "y", 79, rep_log_source(a, 255));
+    (void)change(STORE_OP_ITEM, "x", 80, rep_log_source(b, 2));
+    (void)change(STORE_OP_ITEM, "x", 81, rep_log_source(b, 4));
+    (void)set("z");
+    ck_assert_int_eq(rep_log_read(rlog, r, pos, &batch), REP_LOG_OK);
+    ck_assert_str_eq(keys(), "y x z");
+    ck_assert_uint_eq(batch.entry[0].hops, 255);
+    ck_assert_uint_eq(batch.entry[0].source, (unsigned)a + 1);
+    ck_assert_uint_eq(batch.entry[1].hops, 2);
+    ck_assert_uint_eq(batch.entry[1].version, 81);
+    ck_assert_uint_eq(batch.entry[2].hops, 0);
+    ck_assert_uint_eq(batch.entry[2].source, 0);
+    /* What came from it is left out before anything is merged. */
+    ck_assert_int_eq(rep_log_read(rlog, b, pos, &batch), REP_LOG_OK);
+    ck_assert_str_eq(keys(), "x y z");
+    ck_assert_uint_eq(batch.entry[0].hops, 3);
+}
+END_TEST
+
+/* The table that finds repeats is never cleared: what an earlier batch left
+ * must not be taken for this one's. */
+START_TEST(repeats_are_those_of_the_batch)
+{
+    uint64_t pos;
+    int r = rep_log_open(rlog, &pos);
+
+    for (int lap = 0; lap < 50; lap++) {
+        unsigned n = 0;
+
+        set_numbered(lap, lap + 100);
+        set_numbered(lap + 50, lap + 150);
+        ck_assert_int_eq(rep_log_read(rlog, r, pos, &batch), REP_LOG_OK);
+        ck_assert_uint_eq(batch.n, 150);
+        for (unsigned i = 0; i < batch.n; i++) {
+            char name[32];
+
+            (void)snprintf(name, sizeof(name), "key-%06d", lap + (int)n++);
+            ck_assert(memcmp(batch.entry[i].key, name, 10) == 0);
+        }
+        pos = batch.next;
+    }
 }
 END_TEST
 
@@ -383,35 +536,150 @@ START_TEST(removals_leave_floors_unless_all_have_acknowledged_them)
 {
     ob->removed(ob->ctx, "a", 1, 1000);
     ck_assert_uint_eq(ob->floor(ob->ctx, "a", 1), 1000);
+    ck_assert_uint_eq(rep_floor_past(floors, 5), 0);
     rep_log_set_low(rlog, 2000);
     ob->removed(ob->ctx, "b", 1, 1999);
     ck_assert_uint_eq(ob->floor(ob->ctx, "b", 1), 0);
+    ck_assert_uint_ge(rep_floor_past(floors, 5), 1999);
     ob->removed(ob->ctx, "b", 1, 2000);
     ck_assert_uint_eq(ob->floor(ob->ctx, "b", 1), 2000);
 }
 END_TEST
 
-START_TEST(low_is_the_least_version_not_acknowledged)
+START_TEST(a_new_reader_has_acknowledged_nothing)
 {
-    uint64_t pos, va, vb;
-    int r = rep_log_open(rlog, &pos);
-    struct store_key key = store_key("k", 1);
+    uint64_t pos;
+    int r;
 
-    ck_assert_uint_eq(rep_log_low(rlog, r), version_last());
+    rep_log_set_low(rlog, 2000);
+    ob->removed(ob->ctx, "a", 1, 1000);
+    r = rep_log_open(rlog, &pos);
+    /* It may hold what left no floor before it came. */
+    ck_assert_uint_ge(rep_floor_missed(floors, r, 0), 1000);
+    /* From now on removals leave one. */
+    ck_assert_uint_eq(rep_log_low(rlog, r), 0);
+    ob->removed(ob->ctx, "b", 1, 1000);
+    ck_assert_uint_eq(ob->floor(ob->ctx, "b", 1), 1000);
+}
+END_TEST
+
+static uint64_t low(int reader)
+{
+    uint64_t raised = rep_log_raise_low(rlog, reader);
+
+    ck_assert_uint_eq(rep_log_low(rlog, reader), raised);
+    return raised;
+}
+
+/* To the segment of the log: all that is acknowledged up to there. */
+START_TEST(low_is_at_most_the_least_version_not_acknowledged)
+{
+    uint64_t pos, first, second, mark, lost;
+    bool touched;
+    int r = rep_log_open(rlog, &pos);
+
+    first = set("first");
+    ck_assert_uint_eq(rep_log_low(rlog, r), 0);
+    ck_assert_uint_eq(low(r), first);
+    set_numbered(0, 100);
+    ck_assert_uint_eq(low(r), first);
+    ck_assert_int_eq(rep_log_read(rlog, r, pos, &batch), REP_LOG_OK);
+    rep_log_ack(rlog, r, batch.entry[50].pos);
+    mark = low(r);
+    ck_assert_uint_le(mark, batch.entry[50].version);
+    ck_assert_uint_gt(mark, batch.entry[40].version);
+    rep_log_ack(rlog, r, rep_log_head(rlog));
+    mark = low(r);
+    ck_assert_uint_eq(mark, version_last());
+    /* What comes is newer: it does not fall. A touch changes no version. */
+    (void)change(STORE_OP_TOUCH, "first", first, 0);
+    second = set("second");
+    ck_assert_uint_ge(low(r), mark);
+    ck_assert_uint_le(low(r), second);
+    /* What is lost is not acknowledged. */
+    set_numbered(0, 1000);
+    ck_assert_uint_ge(low(r), mark);
+    ck_assert_uint_le(low(r), second);
+    ck_assert(rep_log_take_lost(rlog, r, &lost, &touched));
+    ck_assert_uint_eq(lost, second);
+}
+END_TEST
+
+START_TEST(low_rises_lap_after_lap)
+{
+    /* Longer than a segment: those without a record must not hold it back. */
+    char name[KEY_MAX_LENGTH + 1] = {0};
+    uint64_t pos, v[3] = {0};
+    int r = rep_log_open(rlog, &pos);
+
+    memset(name, 'k', KEY_MAX_LENGTH);
+    for (int i = 0; i < 2000; i++) {
+        v[i % 3] = set(name);
+        (void)set("b");
+        ck_assert_uint_le(low(r), v[i % 3]);
+        ck_assert_uint_ge(low(r), v[(i + 2) % 3]);
+        ack_all(r);
+    }
+    ck_assert_uint_eq(low(r), version_last());
+}
+END_TEST
+
+START_TEST(low_falls_when_an_older_change_is_on_its_way)
+{
+    struct store_key key = store_key("k", 1);
+    uint64_t pos, va, vb;
+    int a = rep_log_open(rlog, &pos);
+    int b = rep_log_open(rlog, &pos);
+    int fresh = rep_log_open(rlog, &pos);
+
+    rep_log_set_relay(rlog, true);
     va = set("a");
     vb = set("b");
-    ck_assert_uint_eq(rep_log_low(rlog, r), va);
-    ck_assert_int_eq(rep_log_read(rlog, r, pos, &batch), REP_LOG_OK);
-    rep_log_ack(rlog, r, batch.entry[1].pos);
-    ck_assert_uint_eq(rep_log_low(rlog, r), vb);
-    /* A state sent again may be older than what is before it. */
-    rep_log_resend(rlog, r, &key, 44);
-    ck_assert_uint_eq(rep_log_low(rlog, r), 44);
-    rep_log_ack(rlog, r, rep_log_head(rlog));
-    ck_assert_uint_eq(rep_log_low(rlog, r), version_last());
-    /* What was overwritten may be any. */
-    set_numbered(0, 1000);
-    ck_assert_uint_eq(rep_log_low(rlog, r), 0);
+    rep_log_ack(rlog, a, rep_log_head(rlog));
+    rep_log_ack(rlog, b, rep_log_head(rlog));
+    ck_assert_uint_eq(low(a), vb);
+    ck_assert_uint_eq(low(b), vb);
+    rep_log_set_low(rlog, vb);
+    /* Relayed from a to b. It may be gone before the mark is told anew. */
+    (void)change(STORE_OP_ITEM, "x", va, rep_log_source(a, 1));
+    ck_assert_uint_eq(rep_log_low(rlog, a), vb);
+    ck_assert_uint_eq(rep_log_low(rlog, b), va);
+    ck_assert_uint_eq(rep_log_low(rlog, fresh), 0);
+    ob->removed(ob->ctx, "x", 1, va);
+    ck_assert_uint_eq(ob->floor(ob->ctx, "x", 1), va);
+    ck_assert_uint_eq(low(b), va);
+    rep_log_ack(rlog, b, rep_log_head(rlog));
+    ck_assert_uint_eq(low(b), vb);
+    /* Sent again, to one. */
+    rep_log_resend(rlog, a, &key, 44);
+    ck_assert_uint_eq(low(a), 44);
+    ck_assert_uint_eq(rep_log_low(rlog, b), vb);
+    rep_log_ack(rlog, a, rep_log_head(rlog));
+    ck_assert_uint_eq(low(a), vb);
+}
+END_TEST
+
+START_TEST(the_floors_know_the_low_mark_of_a_reader)
+{
+    uint64_t pos, v = set("a");
+    int r = rep_log_open(rlog, &pos);
+    unsigned cell = rep_floor_cell(floors, 1);
+
+    ck_assert_uint_eq(low(r), v);
+    /* A line of four: each more drops the least. */
+    for (uint64_t i = 0; i < 5; i++) {
+        (void)rep_floor_raise(floors, i, v - 9 + i);
+    }
+    ck_assert_uint_eq(rep_floor_past(floors, cell), v - 9);
+    ck_assert_uint_eq(rep_floor_missed(floors, r, cell), 0);
+    for (uint64_t i = 0; i < 5; i++) {
+        (void)rep_floor_raise(floors, 10 + i, v + i);
+    }
+    ck_assert_uint_eq(rep_floor_missed(floors, r, cell), v);
+    rep_log_close(rlog, r);
+    (void)rep_floor_raise(floors, 20, v + 9);
+    ck_assert_uint_eq(rep_floor_past(floors, cell), v + 1);
+    ck_assert_uint_eq(rep_floor_missed(floors, r, cell), v);
 }
 END_TEST
 
@@ -467,6 +735,7 @@ int main(void)
     Suite *s = suite_create("log");
     TCase *t = tcase_create("log");
     TCase *ring = tcase_create("ring");
+    TCase *few = tcase_create("few floors");
     SRunner *r = srunner_create(s);
     int failed;
 
@@ -479,10 +748,14 @@ int main(void)
     tcase_add_test(t, repeats_are_sent_once_at_their_last_place);
     tcase_add_test(t, repeats_are_never_merged_across_a_flush);
     tcase_add_test(t, many_keys_come_in_several_batches);
+    tcase_add_test(t, hops_travel_with_a_change);
+    tcase_add_test(t, repeats_are_those_of_the_batch);
     tcase_add_test(t, a_resend_goes_to_one_reader);
     tcase_add_test(t, applied_changes_keep_their_version_and_move_the_clock);
     tcase_add_test(t, deletes_leave_floors);
     tcase_add_test(t, removals_leave_floors_unless_all_have_acknowledged_them);
+    tcase_add_test(t, a_new_reader_has_acknowledged_nothing);
+    tcase_add_test(t, low_falls_when_an_older_change_is_on_its_way);
     tcase_add_test(t, wake_is_called_once_and_only_when_asked);
     tcase_add_test(t, readers_are_limited_and_come_back);
     tcase_add_test(t, a_position_never_written_is_gone);
@@ -493,7 +766,14 @@ int main(void)
     tcase_add_test(ring, what_was_acknowledged_is_not_lost);
     tcase_add_test(ring, a_lost_touch_sets_the_flag_only);
     tcase_add_test(ring, a_peers_own_changes_do_not_go_back_to_it);
-    tcase_add_test(ring, low_is_the_least_version_not_acknowledged);
+    tcase_add_test(ring, every_reader_is_told_what_it_lost_itself);
+    tcase_add_test(ring, an_older_loss_after_a_newer_one_is_told);
+    tcase_add_test(ring, a_reader_that_was_away_reads_on);
+    tcase_add_test(ring, low_is_at_most_the_least_version_not_acknowledged);
+    tcase_add_test(ring, low_rises_lap_after_lap);
+    suite_add_tcase(s, few);
+    tcase_add_checked_fixture(few, setup_few_floors, teardown);
+    tcase_add_test(few, the_floors_know_the_low_mark_of_a_reader);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
