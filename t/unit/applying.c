@@ -32,6 +32,9 @@ static bool say(const char *what, const char *key, unsigned nkey, uint64_t n)
 static bool on_control(void *ctx, const struct frame_msg *msg)
 {
     ck_assert_ptr_eq(ctx, &said);
+    if (msg->type == FRAME_ACK) {
+        rep_log_ack(rlog, config.reader, msg->position);
+    }
     return msg->key != NULL
                ? say("control", msg->key, msg->nkey, msg->type)
                : say("control", "-", 1, msg->type * 1000 + msg->position);
@@ -97,7 +100,6 @@ static void start(size_t floor_bytes)
     config = (struct rep_apply_config){
         .floors = floors, .sweep = &sweep, .log = rlog, .fd = 7};
     config.reader = rep_log_open(rlog, &pos);
-    rep_floor_watch(floors, config.reader);
     ap = rep_apply_new(&config, &calls);
     hush();
     refuse = 0;
