@@ -220,8 +220,7 @@ struct store_change {
     enum store_op op;
     const struct store_key *key; /* NULL for FLUSH */
     uint64_t version; /* applied changes: the peer's; 0: draw a new one */
-    uint32_t source;  /* applied changes: where it came from, as the caller of
-                         store_apply put it (opaque here); local 0 */
+    uint32_t source;  /* applied changes: the caller's, opaque here; local 0 */
 };
 
 struct store_observer {
@@ -250,26 +249,22 @@ enum store_applied {
     STORE_APPLIED_SAME, /* equal already, perhaps a later expiry taken */
     STORE_STALE,        /* ours is newer: nothing changed */
     STORE_UNSTORABLE,   /* no room or too large: kept as a floor instead */
-    STORE_MISSED,       /* nothing held, and `missed` refused: no change */
-    STORE_WANTED,       /* touch, offer: this version would be taken */
+    STORE_MISSED,       /* `missed` said so: nothing changed */
+    STORE_WANTED,       /* touch, weigh: this version would be taken */
 };
-
-/* Nothing is held for the key, not even a floor: whether a state of this
- * version may be older than what was removed here. Runs under the stripe. */
-typedef bool store_missed(void *ctx, const struct store_key *key,
-                          uint64_t version);
 
 struct store_incoming {
     struct store_attrs attrs;
     uint64_t version;
-    uint64_t cas;    /* visible cas, 0: the version */
-    uint32_t source; /* as in store_change */
-    uint16_t bits;   /* ITEM_B64KEY, STALE, TOKEN_SENT, TOUCHED to be kept */
-    bool local;      /* a legacy peer's: takes a new version and always wins */
-    /* A live item of our own slot from this version on is one that the peer
-     * did not know: see STORE_APPLIED_OVER. 0: none. */
-    uint64_t unacked;
-    store_missed *missed; /* NULL: everything may be taken */
+    uint64_t cas;     /* visible cas, 0: the version */
+    uint32_t source;  /* as in store_change */
+    uint16_t bits;    /* ITEM_B64KEY, STALE, TOKEN_SENT, TOUCHED to be kept */
+    bool local;       /* a legacy peer's: takes a new version and always wins */
+    uint64_t unacked; /* from this version on the peer does not know ours: see
+                         APPLIED_OVER; 0: it knows all */
+    /* Nothing is held, not even a floor: whether something newer may have been
+     * removed here. Stripe held. NULL: no. */
+    bool (*missed)(void *ctx, const struct store_key *key, uint64_t version);
     void *missed_ctx;
 };
 
@@ -278,9 +273,8 @@ enum store_applied store_apply(const struct store_key *key,
                                const struct store_incoming *in,
                                const void *value, size_t n) MUST_CHECK;
 
-/* The same for a value that arrives in pieces: reserve (with this, or as
- * clients do in mode ADD, so that a refusal removes nothing), fill, then
- * store_apply_item, which takes `it`. */
+/* The same for a value that arrives in pieces: reserve (or as clients do, mode
+ * ADD), fill, apply. The last takes `it`. */
 enum store_status store_apply_reserve(const struct store_key *key,
                                       const struct store_incoming *in, size_t n,
                                       struct item **out) MUST_CHECK;
@@ -294,15 +288,13 @@ enum store_applied store_apply_floor(const struct store_key *key,
                                      uint64_t version,
                                      uint32_t source) MUST_CHECK;
 
-/* A peer's expiry for the item of just this version: taken when later by over
- * 2 s (APPLIED; else APPLIED_SAME). WANTED: the item is not here. Of `in`,
- * flags and bits are not used. */
+/* A peer's expiry for the item of this version: APPLIED when later by over 2 s,
+ * else APPLIED_SAME. */
 enum store_applied
 store_apply_touch(const struct store_key *key,
                   const struct store_incoming *in) MUST_CHECK;
 
-/* What would become of an item of this version, without one: MISSED, WANTED,
- * STALE, or APPLIED_SAME when just this one is held. */
+/* What would become of such an item: APPLIED_SAME when it is held. */
 enum store_applied store_weigh(const struct store_key *key,
                                const struct store_incoming *in) MUST_CHECK;
 

@@ -23,7 +23,7 @@ struct rep_apply {
     struct rep_apply_calls calls;
     int32_t shift;
     bool verbose;     /* for this body: the lines of -vv are wanted */
-    uint64_t unacked; /* for these messages: see store_incoming */
+    uint64_t unacked; /* see unacked_now */
     struct frame_stream stream;
     struct big big;
     struct rep_apply_stats stats;
@@ -187,9 +187,9 @@ static uint32_t shifted(const struct rep_apply *ap, uint32_t exptime)
 static uint32_t source_of(const struct rep_apply *ap,
                           const struct frame_msg *msg)
 {
-    uint32_t hops = msg->hops < UINT8_MAX ? msg->hops + 1U : UINT8_MAX;
+    uint8_t hops = msg->hops < UINT8_MAX ? (uint8_t)(msg->hops + 1) : UINT8_MAX;
 
-    return (uint32_t)(ap->config.reader + 1) | hops << 8;
+    return rep_log_source(ap->config.reader, hops);
 }
 
 static uint16_t bits_of(const struct frame_msg *msg)
@@ -355,6 +355,34 @@ static enum rep_apply_status take_part(struct rep_apply *ap,
     return big->filled == big->msg.nbytes ? finish_big(ap) : REP_APPLY_OK;
 }
 
+/* ---- control ------------------------------------------------------------ */
+
+/* Our versions from this one on are unknown to the peer; 0: it cannot be told.
+ * Low marks may lag behind, except where it matters most: in times when there
+ * are few changes. */
+static uint64_t unacked_now(const struct rep_apply *ap)
+{
+    struct rep_log *log = ap->config.log;
+    int reader = ap->config.reader;
+    uint64_t last = version_last(); /* before the head, which holds it then */
+
+    return rep_log_acked(log, reader) == rep_log_head(log)
+               ? last + 1
+               : rep_log_low(log, reader);
+}
+
+static enum rep_apply_status control(struct rep_apply *ap,
+                                     const struct frame_msg *msg)
+{
+    if (!ap->calls.control(ap->calls.ctx, msg)) {
+        return REP_APPLY_STOPPED;
+    }
+    if (msg->type == FRAME_ACK) {
+        ap->unacked = unacked_now(ap);
+    }
+    return REP_APPLY_OK;
+}
+
 /* ---- states ------------------------------------------------------------- */
 
 static enum rep_apply_status apply_item(struct rep_apply *ap,
@@ -480,8 +508,7 @@ static enum rep_apply_status apply(struct rep_apply *ap, const struct change *c)
     case FRAME_GONE:
         return apply_gone(ap, c);
     default:
-        return ap->calls.control(ap->calls.ctx, msg) ? REP_APPLY_OK
-                                                     : REP_APPLY_STOPPED;
+        return control(ap, msg);
     }
 }
 
@@ -546,10 +573,7 @@ static enum rep_apply_status run(struct rep_apply *ap, const struct gather *g)
             store_prefetch_item(g->list[i].key.hv);
         }
     }
-    /* Once the clock is past them: when nothing is unacknowledged, the low
-     * mark is the clock, and no item that these replace reaches it. */
     version_observe(g->newest);
-    ap->unacked = rep_log_low(ap->config.log, ap->config.reader);
     for (unsigned i = 0; i < g->n && status == REP_APPLY_OK; i++) {
         status = apply(ap, &g->list[i]);
     }
@@ -563,6 +587,7 @@ enum rep_apply_status rep_apply_body(struct rep_apply *ap, struct rd *body)
     struct gather g = {.end = false};
 
     ap->verbose = log_wanted(2);
+    ap->unacked = unacked_now(ap);
     ap->stats.bytes += (uint64_t)(body->end - body->p);
     do {
         gathered = gather(ap, body, limit, &g);

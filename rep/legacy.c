@@ -46,7 +46,7 @@ struct change {
 
 static uint32_t source_of(const struct rep_legacy *l)
 {
-    return (uint32_t)l->config.reader + 1;
+    return rep_log_source(l->config.reader, 0);
 }
 
 struct rep_legacy *rep_legacy_new(const struct rep_legacy_config *config)

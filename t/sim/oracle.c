@@ -247,6 +247,13 @@ static uint64_t barrier_of(unsigned node)
     return store_barrier();
 }
 
+/* The table of floors has let go of it, which who was away is told. */
+static bool is_forgotten(unsigned node, unsigned key, uint64_t version)
+{
+    return version == knows[node].key[key].floor &&
+           rep_floor_get(sim_nodes[node].floors, agreed[key]) < version;
+}
+
 /* acked[P] = p: P's states reach ours at p, or were lawfully removed. */
 void sim_oracle_acked(const struct rep_log *log, int reader, uint64_t pos)
 {
@@ -264,6 +271,7 @@ void sim_oracle_acked(const struct rep_log *log, int reader, uint64_t pos)
         uint64_t version = knows[node].logged[k];
 
         if (version > knows[node].removed[k] &&
+            !is_forgotten(node, k, version) &&
             knows[node].logged_pos[k] <= pos &&
             greater(l->item, l->floor) < version && barrier < version) {
             sim_fail("node %u acknowledged %llu to %u without %llx of key %c",

@@ -1,4 +1,9 @@
 /* Unit tests of rep/apply: what a peer's states do to the store. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "t/unit/applying.h"
 
 /* ---- items ---- */
@@ -138,9 +143,11 @@ END_TEST
 
 START_TEST(an_unknown_change_replaced_is_a_conflict_lost)
 {
+    (void)set("known", "ours");
+    ack_all();
+    (void)rep_log_raise_low(rlog, config.reader);
     (void)set("k", "ours");
     (void)set("acked", "ours");
-    (void)set("dead", "ours");
     ck_assert_int_eq(feed_item("k", "theirs", V(1)), REP_APPLY_OK);
     ck_assert_uint_eq(stats().lost, 1);
     ack_all();
@@ -162,9 +169,31 @@ START_TEST(the_last_change_is_acknowledged_when_all_is)
 
     ack_all();
     ck_assert_uint_eq(version_last(), v);
+    (void)rep_log_raise_low(rlog, config.reader);
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
     ck_assert_uint_eq(stats().lost, 0);
     ck_assert(strncmp(get("k"), "theirs", 6) == 0);
+}
+END_TEST
+
+/* A change made upon ours comes right behind the word that ours came. */
+START_TEST(an_acknowledgement_before_it_makes_it_none)
+{
+    uint64_t v = set("k", "ours");
+    struct frame_msg msg;
+
+    ack_all();
+    (void)rep_log_raise_low(rlog, config.reader);
+    for (int i = 0; i < 2; i++) {
+        v = set("k", "ours");
+        msg = number_msg(FRAME_ACK, rep_log_head(rlog));
+        if (i == 0) {
+            put(&msg);
+        }
+        msg = item_msg("k", "theirs", v + 256 + 9);
+        ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+        ck_assert_uint_eq(stats().lost, i);
+    }
 }
 END_TEST
 
@@ -477,6 +506,7 @@ int main(void)
     tcase_add_test(t, the_bits_of_an_item_are_kept);
     tcase_add_test(t, expiries_are_shifted_to_our_clock);
     tcase_add_test(t, an_unknown_change_replaced_is_a_conflict_lost);
+    tcase_add_test(t, an_acknowledgement_before_it_makes_it_none);
     tcase_add_test(t, the_last_change_is_acknowledged_when_all_is);
     tcase_add_test(t, a_delete_removes_what_is_older_only);
     tcase_add_test(t, floors_by_hash_refuse_and_remove);

@@ -415,6 +415,214 @@ START_TEST(expiry_is_told_as_a_removal)
 }
 END_TEST
 
+/* ---- what peers need beside whole items ---- */
+
+static struct store_incoming incoming(uint64_t version)
+{
+    return (struct store_incoming){.version = version, .source = 2};
+}
+
+static uint32_t expiry_of(const char *name)
+{
+    struct store_key key = key_of(name);
+    struct item *it = store_hold(&key, NULL);
+    uint32_t exptime;
+
+    ck_assert_ptr_nonnull(it);
+    exptime = it->exptime;
+    store_release(it);
+    return exptime;
+}
+
+START_TEST(a_later_expiry_is_recorded_with_its_source)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = incoming(V(5));
+
+    in.attrs.exptime = clock_seconds() + 50;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    seen_n = 0;
+    in.attrs.exptime += 2;
+    ck_assert_int_eq(store_apply_touch(&key, &in), STORE_APPLIED_SAME);
+    ck_assert_int_eq(seen_n, 0);
+    in.attrs.exptime += 1;
+    ck_assert_int_eq(store_apply_touch(&key, &in), STORE_APPLIED);
+    ck_assert_uint_eq(expiry_of("k"), clock_seconds() + 53);
+    in.attrs.exptime = 0;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_SAME);
+    ck_assert_uint_eq(expiry_of("k"), 0);
+    in.attrs.exptime = clock_seconds() + 500; /* never is later */
+    ck_assert_int_eq(store_apply_touch(&key, &in), STORE_APPLIED_SAME);
+    ck_assert_int_eq(seen_n, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(seen[i].op, STORE_OP_TOUCH);
+        ck_assert_uint_eq(seen[i].source, 2);
+        ck_assert_uint_eq(seen[i].version, V(5));
+    }
+}
+END_TEST
+
+START_TEST(a_touch_revives_what_has_expired)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = incoming(V(5));
+
+    in.attrs.exptime = clock_seconds() - 1;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    in.attrs.exptime = clock_seconds() + 10;
+    ck_assert_int_eq(store_apply_touch(&key, &in), STORE_APPLIED);
+    ck_assert(holds("k", "v"));
+}
+END_TEST
+
+/* Both functions, beside nothing, older, equal, newer, a floor, a barrier. */
+START_TEST(what_is_held_decides_about_versions)
+{
+    enum store_applied (*ask[])(const struct store_key *,
+                                const struct store_incoming *) = {
+        store_apply_touch, store_weigh};
+
+    for (int i = 0; i < 2; i++) {
+        struct store_key key = key_of("k"), none = key_of("none");
+        struct store_incoming in = incoming(V(50 * (i + 1)));
+        struct store_incoming older = incoming(in.version - 256);
+        struct store_incoming newer = incoming(in.version + 256);
+
+        ck_assert_int_eq(ask[i](&key, &in), STORE_WANTED);
+        ck_assert_int_eq(apply("k", "v", in.version), STORE_APPLIED);
+        ck_assert_int_eq(ask[i](&key, &older), STORE_STALE);
+        ck_assert_int_eq(ask[i](&key, &in), STORE_APPLIED_SAME);
+        ck_assert_int_eq(ask[i](&key, &newer), STORE_WANTED);
+        floor_version = in.version + 1;
+        ck_assert_int_eq(ask[i](&none, &in), STORE_STALE);
+        ck_assert_int_eq(ask[i](&none, &newer), STORE_WANTED);
+        floor_version = 0;
+        ck_assert(store_apply_barrier(in.version + 2, 0));
+        ck_assert_int_eq(ask[i](&none, &in), STORE_STALE);
+        ck_assert_int_eq(ask[i](&none, &newer), STORE_WANTED);
+        ck_assert(holds("none", NULL));
+        ck_assert_int_eq(store_apply_floor(&key, newer.version, 0),
+                         STORE_APPLIED);
+    }
+}
+END_TEST
+
+static bool was_missed(void *ctx, const struct store_key *key, uint64_t version)
+{
+    ck_assert_ptr_nonnull(key->ptr);
+    return version <= *(const uint64_t *)ctx;
+}
+
+START_TEST(what_was_missed_is_not_taken_unless_something_is_held)
+{
+    struct store_key key = key_of("k"), other = key_of("other");
+    struct store_incoming in = incoming(V(5));
+    uint64_t missed = V(5);
+
+    in.missed = was_missed;
+    in.missed_ctx = &missed;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_MISSED);
+    ck_assert_int_eq(store_apply_touch(&key, &in), STORE_MISSED);
+    ck_assert_int_eq(store_weigh(&key, &in), STORE_MISSED);
+    ck_assert(holds("k", NULL));
+    ck_assert_int_eq(seen_n, 0);
+    floor_version = V(4);
+    ck_assert_int_eq(store_weigh(&key, &in), STORE_WANTED);
+    floor_version = 0;
+    ck_assert_int_eq(apply("other", "v", V(4)), STORE_APPLIED);
+    ck_assert_int_eq(store_apply(&other, &in, "w", 1), STORE_APPLIED);
+    ck_assert(holds("other", "w"));
+    in.version = V(6);
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+}
+END_TEST
+
+/* Only a live item of our own that the peer did not know of. */
+START_TEST(a_lost_change_is_told)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = incoming(V(100));
+    uint64_t ours;
+
+    put("k", "ours");
+    ours = cas_of("k");
+    in.unacked = ours + 1;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    put("k", "ours");
+    ours = cas_of("k");
+    in.unacked = ours;
+    in.version = ours + 256;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_OVER);
+    in.version += 256;
+    ck_assert_int_eq(store_apply(&key, &in, "w", 1), STORE_APPLIED_OVER);
+    in.version = (in.version | 0xff) - 1; /* not of our slot */
+    ck_assert_int_eq(store_apply(&key, &in, "x", 1), STORE_APPLIED_OVER);
+    in.version += 256;
+    ck_assert_int_eq(store_apply(&key, &in, "y", 1), STORE_APPLIED);
+    put("k", "ours");
+    in.unacked = cas_of("k");
+    store_flush(0);
+    in.version = version_last() + 256;
+    ck_assert_int_eq(store_apply(&key, &in, "z", 1), STORE_APPLIED);
+    in.unacked = 0;
+    put("k", "ours");
+    in.version = version_last() + 256;
+    ck_assert_int_eq(store_apply(&key, &in, "z", 1), STORE_APPLIED);
+}
+END_TEST
+
+/* The same way for values of all sizes, new and over what is there. */
+START_TEST(bits_and_cas_of_an_item_are_kept)
+{
+    static const size_t sizes[] = {1, 3000, 300000, 600000};
+    struct store_key key = key_of("k");
+    struct store_incoming in = incoming(V(1));
+    char *value = calloc(1, 600000);
+
+    ck_assert_ptr_nonnull(value);
+    for (unsigned i = 0; i < 12; i++) {
+        size_t n = sizes[i % 4], filled = 0;
+        struct item *it;
+
+        in.version = V(i + 1);
+        in.cas = 4711 + i;
+        in.bits = i % 2 == 0 ? ITEM_STALE | ITEM_B64KEY : ITEM_TOKEN_SENT;
+        if (i < 8) {
+            ck_assert_int_eq(store_apply(&key, &in, value, n), STORE_APPLIED);
+        } else {
+            ck_assert_int_eq(store_apply_reserve(&key, &in, n, &it), STORE_OK);
+            while (filled < n) {
+                struct iovec room = store_room(it, filled);
+
+                memset(room.iov_base, 0, room.iov_len);
+                filled += room.iov_len;
+            }
+            ck_assert_int_eq(store_apply_item(it, &key, &in), STORE_APPLIED);
+        }
+        it = store_hold(&key, NULL);
+        ck_assert_ptr_nonnull(it);
+        ck_assert_uint_eq(it->bits & (ITEM_STALE | ITEM_B64KEY |
+                                      ITEM_TOKEN_SENT | ITEM_TOUCHED),
+                          in.bits);
+        ck_assert_uint_eq(item_cas(it), in.cas);
+        ck_assert(item_value_equals(it, value, n));
+        store_release(it);
+    }
+    free(value);
+}
+END_TEST
+
+START_TEST(a_flush_before_all_versions_kills_nothing)
+{
+    put("k", "v");
+    store_apply_flush_at(V(100), 1, 2);
+    store_tick();
+    ck_assert(holds("k", "v"));
+    put("l", "v");
+    ck_assert(holds("l", "v"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("store_apply");
@@ -441,6 +649,13 @@ int main(void)
     tcase_add_test(t, a_visible_cas_travels_beside_the_version);
     tcase_add_test(t, expiry_is_told_as_a_removal);
     tcase_add_test(t, a_delayed_flush_survives_the_one_it_replaced);
+    tcase_add_test(t, a_later_expiry_is_recorded_with_its_source);
+    tcase_add_test(t, a_touch_revives_what_has_expired);
+    tcase_add_test(t, what_is_held_decides_about_versions);
+    tcase_add_test(t, what_was_missed_is_not_taken_unless_something_is_held);
+    tcase_add_test(t, a_lost_change_is_told);
+    tcase_add_test(t, bits_and_cas_of_an_item_are_kept);
+    tcase_add_test(t, a_flush_before_all_versions_kills_nothing);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
