@@ -578,7 +578,7 @@ static enum command_result run_simple(struct command *cmd, int fd,
         reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
         break;
     }
-    return COMMAND_DONE;
+    return UNLIKELY(req->hang_up) ? COMMAND_HANG_UP : COMMAND_DONE;
 }
 
 /* Seven arguments: a struct of them would be written for every request. */

@@ -63,7 +63,7 @@ struct upload {
     struct item *item; /* owned; NULL: the bytes are swallowed */
     size_t nbytes;     /* of value; nbytes + 2 bytes arrive */
     size_t got;        /* arrived so far */
-    char tail[2];      /* the last two, which must be CR LF */
+    char tail[2];      /* the last two, which must be CR LF, stored or not */
     uint8_t verb;      /* enum verb */
     uint8_t answer;    /* enum reply once swallowed; NONE: commit */
     bool noreply;
@@ -75,8 +75,11 @@ enum command_result {
     COMMAND_DONE,   /* answered; *used bytes of data were consumed */
     COMMAND_FULL,   /* output is full: send it, then run the same request */
     COMMAND_UPLOAD, /* *upload was filled in, *used bytes of data taken */
-    COMMAND_CLOSE,  /* answered; close once that is sent */
-    COMMAND_DROP,   /* close at once */
+    /* From here on the connection ends. */
+    COMMAND_CLOSE,   /* answered; close once that is sent */
+    COMMAND_HANG_UP, /* the same, but the peer may be sending the rest of a
+                        refused value: let it, and run nothing of that */
+    COMMAND_DROP,    /* close at once */
 };
 
 /* Hashes the key of a keyed request (GET family: the first) and prefetches its
@@ -90,9 +93,9 @@ enum command_result command_run(struct command *cmd, int fd,
                                 size_t avail, size_t *used,
                                 struct upload *upload) MUST_CHECK;
 
-/* Where the next bytes of an upload go: into the item, then the tail; a
- * swallowed upload has no room of its own (length 0): feed it. When memory
- * runs out on the way it turns into a swallowing one by itself. */
+/* Where the next bytes of an upload go: into the item, then the tail; a value
+ * that is swallowed has no room of its own (length 0) before its tail: feed
+ * it. When memory runs out on the way it turns into one by itself. */
 struct iovec upload_room(struct upload *upload) MUST_CHECK;
 
 /* `n` bytes were read into upload_room(). */
@@ -106,7 +109,8 @@ static inline bool upload_complete(const struct upload *upload)
     return upload->got == upload->nbytes + 2;
 }
 
-/* Checks the tail, stores, answers. COMMAND_DONE or COMMAND_FULL. */
+/* Checks the tail, stores, answers. COMMAND_DONE, COMMAND_FULL or, when the
+ * value did not end where it should, COMMAND_HANG_UP. */
 enum command_result command_upload_end(struct command *cmd, int fd,
                                        struct upload *upload) MUST_CHECK;
 

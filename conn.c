@@ -24,6 +24,8 @@
 
 #define POOL_BLOCK 32 /* connections allocated together */
 
+#define HANG_UP_SECONDS 5 /* a peer has to notice that we hung up */
+
 struct conn_block {
     struct conn_block *next;
     struct conn conns[POOL_BLOCK];
@@ -57,7 +59,7 @@ static const struct {
                                               TO(CLOSING)},
     [CONN_NREAD] = {"conn_nread", TO(NEW_CMD) | TO(SWALLOW) | TO(CLOSING)},
     [CONN_SWALLOW] = {"conn_swallow", TO(NEW_CMD) | TO(CLOSING)},
-    [CONN_MWRITE] = {"conn_mwrite", TO(NEW_CMD) | TO(CLOSING)},
+    [CONN_MWRITE] = {"conn_mwrite", TO(NEW_CMD) | TO(SWALLOW) | TO(CLOSING)},
     [CONN_CLOSING] = {"conn_closing", TO(CLOSED)},
     [CONN_CLOSED] = {"conn_closed", 0},
 };
@@ -228,6 +230,7 @@ static void bury_dead(struct conn_set *set)
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void on_ignored(evutil_socket_t fd, short what, void *arg);
 
 /* Waits for bytes from now on, or for room to send. */
 static bool conn_watch(struct conn *c, bool writing)
@@ -236,6 +239,25 @@ static bool conn_watch(struct conn *c, bool writing)
                         (writing ? EV_WRITE : EV_READ) | EV_PERSIST,
                         writing ? on_writable : on_readable, c) == 0 &&
            event_add(&c->event, NULL) == 0;
+}
+
+/* All is sent and nothing more may run. To close with input unread would reset
+ * the connection, and a peer that still writes would lose our answer to that:
+ * ends our half, and waits for the end of the other, but not for long. */
+static void conn_hang_up(struct conn *c)
+{
+    const struct timeval patience = {.tv_sec = HANG_UP_SECONDS};
+
+    drop_parked(c);
+    conn_set_state(c, CONN_SWALLOW);
+    atomic_store_explicit(&c->last, clock_seconds(), memory_order_relaxed);
+    (void)event_del(&c->event);
+    if (c->eof || shutdown(c->fd, SHUT_WR) != 0 ||
+        event_assign(&c->event, c->set->base, c->fd, EV_READ | EV_PERSIST,
+                     on_ignored, c) != 0 ||
+        event_add(&c->event, &patience) != 0) {
+        conn_close(c);
+    }
 }
 
 static void conn_refuse(struct conn_set *set, int fd)
@@ -363,6 +385,10 @@ static void conn_drained(struct conn *c)
 
     out_pending_free(parked->pending);
     parked->pending = NULL;
+    if (c->hanging_up) {
+        conn_hang_up(c);
+        return;
+    }
     if (c->closing) {
         conn_close(c);
         return;
@@ -478,6 +504,26 @@ static void read_slot(struct conn *c)
     }
 }
 
+/* Bytes, or none for a while, after we hung up. */
+static void on_ignored(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = conn_cast(arg);
+    struct conn_set *set = c->set;
+    uint32_t since = atomic_load_explicit(&c->last, memory_order_relaxed);
+
+    assert(set->taken < CONN_SLOTS);
+    if (set->taken == 0) {
+        clock_tick();
+    }
+    if ((what & EV_READ) != 0) {
+        (void)conn_got(c, recv(fd, set->slots[set->taken].buf, SLOT_BYTES, 0));
+    }
+    if (c->eof || (what & EV_TIMEOUT) != 0 ||
+        clock_seconds() > since + HANG_UP_SECONDS) {
+        conn_close(c);
+    }
+}
+
 /* Reads a value straight into its item; what follows it into the slot. */
 static void read_upload(struct conn *c)
 {
@@ -526,7 +572,9 @@ static void conn_wait(struct conn *c, enum turn turn)
 /* Sends, and leaves the connection as its turn ended. */
 static void conn_settle(struct conn *c, enum turn turn)
 {
-    bool last = turn == TURN_CLOSE || (turn == TURN_HUNGRY && c->eof);
+    bool hang_up = turn == TURN_HANG_UP;
+    bool last =
+        turn == TURN_CLOSE || hang_up || (turn == TURN_HUNGRY && c->eof);
     enum sent sent;
 
     if (turn == TURN_DROP) {
@@ -535,11 +583,16 @@ static void conn_settle(struct conn *c, enum turn turn)
         return;
     }
     sent = turn == TURN_BLOCKED ? SENT_BLOCKED : conn_flush(c);
+    if (hang_up && sent == SENT_ALL) {
+        conn_hang_up(c);
+        return;
+    }
     if (sent == SENT_BROKEN || (last && sent == SENT_ALL)) {
         conn_close(c);
         return;
     }
     c->closing = last;
+    c->hanging_up = hang_up;
     if (!last && !keep_rest(c)) {
         conn_close(c);
         return;

@@ -38,7 +38,7 @@ enum conn_state {
     CONN_READ,      /* waiting for bytes */
     CONN_PARSE_CMD, /* its bytes are in a slot; requests run */
     CONN_NREAD,     /* a value is coming in */
-    CONN_SWALLOW,   /* a refused value is coming in */
+    CONN_SWALLOW,   /* a refused value is coming in, or what may be one */
     CONN_MWRITE,    /* the peer does not read: waiting to send */
     CONN_CLOSING,   /* to be closed once its output is sent */
     CONN_CLOSED,

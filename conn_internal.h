@@ -57,6 +57,7 @@ struct conn {
     uint8_t protocol;      /* [w] enum conn_protocol */
     bool eof;              /* [w] the peer sends no more */
     bool closing;          /* [w] close once pending is sent */
+    bool hanging_up;       /* [w] the same, but by conn_hang_up */
 };
 
 _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
@@ -116,6 +117,7 @@ enum turn {
     TURN_YIELD,   /* it had its share: others first */
     TURN_BLOCKED, /* its peer does not read */
     TURN_CLOSE,   /* close once all is sent */
+    TURN_HANG_UP, /* the same; read what still comes, but run none of it */
     TURN_DROP,    /* close at once, unsent replies are lost */
 };
 

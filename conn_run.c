@@ -97,6 +97,8 @@ static enum turn run_one(struct conn *c, struct ahead *a)
             return begin_upload(c, &upload);
         case COMMAND_CLOSE:
             return TURN_CLOSE;
+        case COMMAND_HANG_UP:
+            return TURN_HANG_UP;
         case COMMAND_DROP:
             return TURN_DROP;
         }
@@ -129,7 +131,7 @@ static enum turn run_upload(struct conn *c)
     c->parked->upload = NULL;
     conn_set_state(c, CONN_NEW_CMD);
     conn_set_state(c, CONN_PARSE_CMD);
-    return TURN_GO;
+    return result == COMMAND_HANG_UP ? TURN_HANG_UP : TURN_GO;
 }
 
 /* The look-ahead is used up: the next one, or why there is none. */

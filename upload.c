@@ -118,6 +118,13 @@ static enum reply refuse_bad_chunk(struct command *cmd,
     return reply_of(status);
 }
 
+/* What comes after a value that does not end so may be the rest of it: a
+ * command that somebody put into a value must not run. */
+static inline bool is_line_end(const char *p)
+{
+    return p[0] == '\r' && p[1] == '\n';
+}
+
 /* The value is at hand as a whole. */
 static void store_whole(struct command *cmd, int fd, const struct request *req,
                         const char *data)
@@ -128,7 +135,7 @@ static void store_whole(struct command *cmd, int fd, const struct request *req,
     size_t n = req->nbytes;
     enum store_status status;
 
-    if (UNLIKELY(data[n] != '\r' || data[n + 1] != '\n')) {
+    if (UNLIKELY(!is_line_end(data + n))) {
         reply_fixed(cmd, fd, req->noreply, refuse_bad_chunk(cmd, req, &key));
         return;
     }
@@ -190,7 +197,8 @@ enum command_result upload_run(struct command *cmd, int fd,
         } else {
             reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
         }
-        return COMMAND_DONE;
+        return LIKELY(is_line_end(in->data + req->nbytes)) ? COMMAND_DONE
+                                                           : COMMAND_HANG_UP;
     }
     upload_begin(cmd, req, upload);
     *used = upload_feed(upload, in->data, in->avail);
@@ -204,12 +212,12 @@ struct iovec upload_room(struct upload *upload)
     struct iovec room;
     size_t tail;
 
-    if (upload->item == NULL) {
-        return (struct iovec){NULL, 0};
-    }
     if (upload->got >= upload->nbytes) {
         tail = upload->got - upload->nbytes;
         return (struct iovec){upload->tail + tail, sizeof(upload->tail) - tail};
+    }
+    if (upload->item == NULL) {
+        return (struct iovec){NULL, 0};
     }
     room = store_room(upload->item, upload->got);
     if (room.iov_len == 0) {
@@ -233,13 +241,13 @@ size_t upload_feed(struct upload *upload, const char *p, size_t n)
 
     while (left > 0) {
         struct iovec room = upload_room(upload);
-        size_t piece = room.iov_len < left ? room.iov_len : left;
+        bool keep = room.iov_base != NULL; /* else it is swallowed */
+        size_t most = keep ? room.iov_len : upload->nbytes - upload->got;
+        size_t piece = most < left ? most : left;
 
-        if (room.iov_base == NULL) { /* swallowed */
-            upload->got += left;
-            break;
+        if (keep) {
+            memcpy(room.iov_base, p, piece);
         }
-        memcpy(room.iov_base, p, piece);
         upload->got += piece;
         p += piece;
         left -= piece;
@@ -270,12 +278,13 @@ enum command_result command_upload_end(struct command *cmd, int fd,
                                        struct upload *upload)
 {
     enum reply reply = (enum reply)upload->answer;
+    bool whole = is_line_end(upload->tail);
 
     if (out_space(cmd->out) < OUT_SMALL_REPLY) {
         return COMMAND_FULL;
     }
     if (upload->item != NULL) {
-        if (memcmp(upload->tail, "\r\n", 2) == 0) {
+        if (whole) {
             reply = upload_commit(cmd, upload);
         } else {
             count_store(cmd, VERB_SET, STORE_OK, upload->item->slab_class);
@@ -285,7 +294,7 @@ enum command_result command_upload_end(struct command *cmd, int fd,
         upload->item = NULL;
     }
     reply_fixed(cmd, fd, upload->noreply, reply);
-    return COMMAND_DONE;
+    return whole ? COMMAND_DONE : COMMAND_HANG_UP;
 }
 
 void upload_abandon(struct upload *upload)

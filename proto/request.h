@@ -75,6 +75,8 @@ struct request {
     bool noreply;    /* the fixed replies are not sent */
     bool has_data;   /* `nbytes` and CR LF of value follow the line; with
                         VERB_ERROR they are swallowed before the answer */
+    bool hang_up;    /* with VERB_ERROR: a value of unknown length follows the
+                        line, so that nothing behind it may run */
     bool more;       /* a get line longer than the buffer goes on after `end`:
                         no END yet. command_run makes the verb VERB_ERROR when
                         it refused the line: the rest of it is skipped */

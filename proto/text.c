@@ -8,6 +8,9 @@ enum {
     LEADING_SPACES = 100, /* before a get that may outgrow TEXT_LINE_MAX */
 };
 
+/* The first byte of every binary request. */
+#define BINARY_MAGIC '\x80'
+
 /* Longest value a line may announce: its CR LF must fit 31 bits too. */
 #define LENGTH_MAX (INT32_MAX - 2)
 
@@ -87,6 +90,13 @@ static void refuse_quietly(struct request *req, enum reply reply)
     refuse(req, reply);
 }
 
+/* Refuses a line whose value follows, nobody knows how long. */
+static void refuse_and_hang_up(struct request *req, enum reply reply)
+{
+    refuse(req, reply);
+    req->hang_up = true;
+}
+
 /* A number of at most nine plain digits, without the rules of the others. */
 static inline bool short_number(const struct token *t, uint32_t *out)
 {
@@ -157,7 +167,7 @@ static void parse_storage(struct request *req, struct scan s)
     if (!next_token(&s, &key) || !next_token(&s, &flags) ||
         !next_token(&s, &exptime) || !next_token(&s, &length) ||
         !parse_length(&length, &req->nbytes)) {
-        refuse(req, REPLY_BAD_FORMAT); /* the data becomes commands */
+        refuse_and_hang_up(req, REPLY_BAD_FORMAT);
         return;
     }
     req->has_data = true;
@@ -172,6 +182,20 @@ static void parse_storage(struct request *req, struct scan s)
         return;
     }
     req->noreply = ends_in_noreply(s);
+}
+
+/* <key> <length>, and flags: not built in, but it brings a value. */
+static void parse_meta_set(struct request *req, struct scan s)
+{
+    struct token key, length;
+
+    if (!next_token(&s, &key) || !next_token(&s, &length) ||
+        !parse_length(&length, &req->nbytes)) {
+        refuse_and_hang_up(req, REPLY_ERROR);
+        return;
+    }
+    req->has_data = true;
+    refuse(req, REPLY_ERROR);
 }
 
 /* Whether a list of keys ends in the word noreply. It is a key all the same. */
@@ -364,6 +388,7 @@ static const struct command_row {
     {"append", 6, VERB_APPEND, false, parse_storage},
     {"prepend", 7, VERB_PREPEND, false, parse_storage},
     {"mn", 2, VERB_NOOP, false, parse_plain},
+    {"ms", 2, VERB_ERROR, false, parse_meta_set},
     {"version", 7, VERB_VERSION, false, parse_plain},
     {"stats", 5, VERB_STATS, false, parse_plain},
     {"quit", 4, VERB_QUIT, false, parse_plain},
@@ -448,6 +473,10 @@ enum text_status text_parse(const char *p, size_t n, struct request *req,
     const char *lf = memchr(p, '\n', n);
     const char *end;
 
+    /* A value in binary requests would be read as lines. */
+    if (UNLIKELY(n > 0 && *p == BINARY_MAGIC)) {
+        return TEXT_BAD;
+    }
     if (lf == NULL) {
         return unfinished(p, n);
     }

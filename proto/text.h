@@ -17,7 +17,7 @@
 enum text_status {
     TEXT_OK,   /* one request; *used bytes of line (its data follows) */
     TEXT_MORE, /* no whole line yet: need more bytes */
-    TEXT_BAD,  /* a line that may not grow any longer: close */
+    TEXT_BAD,  /* too long a line, or another protocol's bytes: close */
 };
 
 /* An unfinished line of this many bytes is tolerated, one more is not, unless
@@ -26,7 +26,8 @@ enum text_status {
 
 /* Parses the line at `p`. Consumes exactly one line or nothing; allocates
  * nothing. All syntax is checked here: a refused line is TEXT_OK with
- * VERB_ERROR and the refusal. */
+ * VERB_ERROR and the refusal. A value that belongs to it is to be swallowed
+ * (has_data) or, when nobody knows how long it is, not to be read (hang_up). */
 enum text_status text_parse(const char *p, size_t n, struct request *req,
                             size_t *used) MUST_CHECK;
 

@@ -57,9 +57,10 @@ for my $flags ('-1', 'x', '1x', '18446744073709551616') {
 $c->says("get g\r\n", "END\r\n", 'and nothing stored');
 
 for my $verb (qw(set add replace append prepend)) {
-    $c->says("$verb k\r\n", "$line\r\n", "$verb with one argument");
-    $c->says("$verb k 0 0 -1\r\n",  "$line\r\n", "$verb with length -1");
-    $c->says("$verb k 0 0 x\r\n",   "$line\r\n", "$verb with length x");
+    for my $bad ('k', 'k 0 0', 'k 0 0 -1', 'k 0 0 x') {
+        $mc->client->ends_with("$verb $bad\r\nmn\r\n", "$line\r\n",
+            "$verb $bad: nobody knows where its data ends");
+    }
     $c->says("$verb k 0 x 1\r\nv\r\n", "$line\r\n", "$verb with exptime x");
 }
 $c->nothing_more;

@@ -29,7 +29,9 @@ sub servers
     my (@options) = @_;
     my @daemons = start_memcached(@options);
     push @daemons, start_memcached({binary => $stock}, @options);
-    return [map { {daemon => $_, side => $_->client} } @daemons];
+    my @servers = map { {daemon => $_, side => $_->client} } @daemons;
+    $servers[0]{hangs_up} = 1;
+    return \@servers;
 }
 
 sub report
@@ -39,7 +41,10 @@ sub report
     Client::same_bytes($ours, $theirs, $name);
     diag "SEED=$seed";
     for my $step (@$steps) {
-        my $text = ref $step ? $step->(sub { 0 }) : $step;
+        my $text =
+              !ref $step           ? $step
+            : ref $step eq 'HASH' ? $step->{refused}
+            :                        $step->(sub { 0 });
         diag '  sent: ', Client::shown($text, 150);
     }
     return;

@@ -1,6 +1,7 @@
 /* The text parser: whole input and input cut anywhere give the same requests,
- * and nothing points outside the line. */
+ * nothing points outside the line, and no value is left to be read as lines. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/text.h"
 
@@ -56,10 +57,38 @@ static bool same(const struct request *a, const struct request *b)
 {
     return a->verb == b->verb && a->refusal == b->refusal &&
            a->noreply == b->noreply && a->has_data == b->has_data &&
-           a->nkey == b->nkey && a->exptime == b->exptime &&
-           a->flags == b->flags && a->nbytes == b->nbytes &&
-           a->number == b->number && a->key == b->key && a->rest == b->rest &&
-           a->end == b->end && a->line_len == b->line_len;
+           a->hang_up == b->hang_up && a->nkey == b->nkey &&
+           a->exptime == b->exptime && a->flags == b->flags &&
+           a->nbytes == b->nbytes && a->number == b->number &&
+           a->key == b->key && a->rest == b->rest && a->end == b->end &&
+           a->line_len == b->line_len;
+}
+
+/* Whether the line's verb is one that a value follows. */
+static bool brings_value(const struct request *req)
+{
+    static const char *const verbs[] = {"set",     "add", "replace", "append",
+                                        "prepend", "cas", "ms"};
+
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        size_t n = strlen(verbs[i]);
+
+        if (req->line_len >= n && memcmp(req->line, verbs[i], n) == 0 &&
+            (req->line_len == n || req->line[n] == ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A value is stored or swallowed, or its line is the last. */
+static void check_value(const struct request *req, size_t used)
+{
+    if (used >= 4) { /* shorter lines are refused unread */
+        demand(brings_value(req) == (req->has_data || req->hang_up));
+    }
+    demand(!req->hang_up || (req->verb == VERB_ERROR && !req->has_data));
+    demand((unsigned char)req->line[0] != 0x80);
 }
 
 static void check_line(const char *p, size_t n, const struct request *req)
@@ -92,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (text_parse(p, size, &req, &used) == TEXT_OK) {
         demand(used > 0 && used <= size && req.verb <= VERB_DROP);
         check_line(p, used, &req);
+        check_value(&req, used);
         p += used;
         size -= used;
         if (req.has_data) {

@@ -249,6 +249,19 @@ sub closes
         || $test->diag('left: ', shown($self->{buf}, 200));
 }
 
+# One test: $request is answered by exactly $expect, and then the peer ends the
+# stream, not by a reset.
+sub ends_with
+{
+    my ($self, $request, $expect, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    $self->send($request);
+    my $got = $self->read_all;
+    $got .= '(still open)'             if !$self->{eof};
+    $got .= "(ended: $self->{reset})" if $self->{reset};
+    return same_bytes($got, $expect, $name // shown($request, 60));
+}
+
 sub shutdown_write { shutdown $_[0]{sock}, 1; return }
 
 sub close { CORE::close($_[0]{sock}); return }

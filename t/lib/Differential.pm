@@ -2,9 +2,11 @@ package Differential;
 
 # Sends the same bytes to two servers and compares what comes back.
 #
-# A session is a list of steps: a string of bytes, or a code reference that is
+# A session is a list of steps: a string of bytes, a code reference that is
 # given a function (key -> present cas id) and returns the bytes, so that each
-# server is sent a cas id of its own.
+# server is sent a cas id of its own, or {refused => bytes}: a refused value,
+# whose answer both give. Then ours must have closed, and the other goes on with
+# what is left of the bytes. The session goes on with new connections.
 
 use strict;
 use warnings;
@@ -126,16 +128,18 @@ sub _admin
     ) . "\r\n";
 }
 
-# A storage command whose data does not fit its length.
+# A storage command that is refused, or whose data does not fit its length.
 sub _bad_data
 {
     my $key = _key();
     return pick(
-        "set $key 0 0 3\r\nabcdefghi\r\n",
-        "set $key 0 0 3\r\nabc\n\nmore words\r\n",
-        "add $key 0 0 10\r\nabc\r\nget and so on\r\nsome more\r\n",
-        "set $key 0 0 x\r\n",
-        "set $key 0 0 -1\r\n",
+        {refused => "set $key 0 0 3\r\nabcdefghi\r\n"},
+        {refused => "set $key 0 0 3\r\nabc\n\nmore words\r\n"},
+        {refused => "add $key 0 0 10\r\nabc\r\nget and so on\r\nmore\r\n"},
+        {refused => "append $key 0 0 9000\r\n" . ('z' x 9010) . "\r\n"},
+        {refused => "add $key 0 0 2000000\r\n" . ('x' x 2_000_009) . "\r\n"},
+        {refused => "set $key 0 0 x\r\n"},
+        {refused => "set $key 0 0 -1\r\nsome words\r\n"},
         "set $key 0 0 2000000\r\n" . ('x' x 2_000_000) . "\r\n",
         "append $key 0 0 1048560\r\n" . ('y' x 1_048_560) . "\r\n",
     );
@@ -166,7 +170,7 @@ sub generate_session
 
 # A file holds sessions, separated by lines of `--`. A line is sent with CR LF
 # behind it; \r \n \t \\ \xHH stand for bytes, \c at its end leaves the line end
-# away, {TEXT*N} is TEXT N times. `# ` begins a comment.
+# away, {TEXT*N} is TEXT N times. `# ` begins a comment, `! ` a refused value.
 sub read_sessions
 {
     my ($path) = @_;
@@ -179,12 +183,14 @@ sub read_sessions
             push @sessions, [];
             next;
         }
-        my $end = $line =~ s/\\c\z// ? '' : "\r\n";
+        my $end     = $line =~ s/\\c\z// ? '' : "\r\n";
+        my $refused = $line =~ s/\A! //;
         $line =~ s/\{([^{}*]+)\*(\d+)\}/$1 x $2/ge;
         my %byte = (r => "\r", n => "\n", t => "\t", '\\' => '\\');
         $line =~ s/\\(?:x([0-9a-f]{2})|([rnt\\]))/
             defined $1 ? chr hex $1 : $byte{$2}/gex;
-        push @{$sessions[-1]}, $line . $end;
+        push @{$sessions[-1]},
+            $refused ? {refused => $line . $end} : $line . $end;
     }
     return grep { @$_ } @sessions;
 }
@@ -219,25 +225,55 @@ sub _cas_finder
     };
 }
 
-# Runs one session on each server of @$servers ({main, side} clients); gives
-# what each answered.
+# Sends a refused value to each server and opens its next connection. Gives the
+# first line that each answered, and for one that hangs up all that it did.
+sub _refused
+{
+    my ($bytes, $servers) = @_;
+    my @gotten;
+    _send_cut([map { $bytes . $SYNC } @$servers], map { $_->{main} } @$servers);
+    for my $server (@$servers) {
+        my $main = $server->{main};
+        my $got  = $main->read_to(qr/\A\Q$SYNC_REPLY\E/);
+        if (!$server->{hangs_up}) {
+            $got =~ s/\n\K.*//s;
+        } else {
+            $got .= $main->eof ? $main->read_all : '(still open)';
+        }
+        push @gotten, $got;
+        $main->close;
+        $server->{main} = $server->{daemon}->client;
+    }
+    return @gotten;
+}
+
+# Runs one session on each server of @$servers ({daemon, main, side}: the latter
+# are clients; hangs_up: it does behind a refused value); gives what each
+# answered.
 sub run_session
 {
     my ($steps, $servers) = @_;
-    my @mains  = map { $_->{main} } @$servers;
-    my @gotten = ('') x @mains;
-    my @ready  = ('') x @mains;
+    my @gotten = ('') x @$servers;
+    my @ready  = ('') x @$servers;
     for my $step (@$steps) {
         if (!ref $step) {
             $_ .= $step for @ready;
             next;
         }
-        _send_cut([map { $_ . $SYNC } @ready], @mains);
-        for my $i (0 .. $#mains) {
-            $gotten[$i] .= $mains[$i]->read_to(qr/\A\Q$SYNC_REPLY\E/);
-            $ready[$i] = $step->(_cas_finder($servers->[$i]{side}));
+        _send_cut([map { $_ . $SYNC } @ready], map { $_->{main} } @$servers);
+        for my $i (0 .. $#ready) {
+            $gotten[$i] .=
+                $servers->[$i]{main}->read_to(qr/\A\Q$SYNC_REPLY\E/);
         }
+        if (ref $step eq 'HASH') {
+            my @answers = _refused($step->{refused}, $servers);
+            $gotten[$_] .= $answers[$_] for 0 .. $#answers;
+            @ready = ('') x @ready;
+            next;
+        }
+        @ready = map { $step->(_cas_finder($_->{side})) } @$servers;
     }
+    my @mains = map { $_->{main} } @$servers;
     _send_cut([map { $_ . "quit\r\n" } @ready], @mains);
     $_->shutdown_write for @mains;
     $gotten[$_] .= $mains[$_]->read_all for 0 .. $#mains;

@@ -15,6 +15,7 @@
 
 #define BAD     "CLIENT_ERROR bad command line format\r\n"
 #define CHUNK   "CLIENT_ERROR bad data chunk\r\n"
+#define CLOSED  "<closed>"
 #define DELTA   "CLIENT_ERROR invalid numeric delta argument\r\n"
 #define EXPTIME "CLIENT_ERROR invalid exptime argument\r\n"
 #define NOT_NUMBER                                                             \
@@ -37,11 +38,13 @@ static const struct exchange storage[] = {
     {"set k -1 0 1\r\nx\r\n", BAD},
     {"set k a 0 1\r\nx\r\nmn\r\n", BAD "MN\r\n"},
     {"set k 0 a 1\r\nx\r\nmn\r\n", BAD "MN\r\n"},
-    {"set k 0 0 a\r\nabc\r\n", BAD "ERROR\r\n"},
-    {"set k 0 0 -1\r\nabc\r\n", BAD "ERROR\r\n"},
-    {"set k 0 0 2147483646\r\nabc\r\n", BAD "ERROR\r\n"},
-    {"set k 0 0\r\nabc\r\n", BAD "ERROR\r\n"},
-    {"set k 0 0 noreply\r\nabc\r\n", BAD "ERROR\r\n"},
+    {"mn\r\nset k 0 0 a\r\nmn\r\n", "MN\r\n" BAD CLOSED},
+    {"set k 0 0 -1\r\nmn\r\n", BAD CLOSED},
+    {"set k 0 0 2147483646\r\nmn\r\n", BAD CLOSED},
+    {"set k 0 0\r\nmn\r\n", BAD CLOSED},
+    {"set  0 0 4\r\nmn\r\n", BAD CLOSED},
+    {"set k 0 0 noreply\r\nmn\r\n", BAD CLOSED},
+    {"set k 0 0 x noreply\r\nmn\r\n", BAD CLOSED},
     {"set " K251 " 0 0 1\r\nx\r\nmn\r\n", BAD "MN\r\n"},
     {"set " K251 " 0 0 1 noreply\r\nx\r\nmn\r\n", "MN\r\n"},
     {"set " K250 " 0 0 1\r\nx\r\n", "STORED\r\n"},
@@ -49,8 +52,15 @@ static const struct exchange storage[] = {
     {"set k 0 0 1 junk noreply\r\nx\r\nmn\r\n", "MN\r\n"},
     {"set k 0 0 1 noreply junk\r\nx\r\n", "STORED\r\n"},
     {"set k 0 0 1\r\nx\r\nset k 0 0 3\r\nabcde\r\nget k\r\n",
-     "STORED\r\n" CHUNK BAD "VALUE k 0 1\r\nx\r\nEND\r\n"},
-    {"set k 0 0 3 noreply\r\nabcxx\r\nmn\r\n", BAD "MN\r\n"},
+     "STORED\r\n" CHUNK CLOSED},
+    {"set k 0 0 3\r\nabc\n\nmn\r\n", CHUNK CLOSED},
+    {"set k 0 0 9\r\nabc\r\nmn\r\nmn\r\n", CHUNK CLOSED},
+    {"set k 0 0 3 noreply\r\nabcxx\r\nmn\r\n", CLOSED},
+    {"set k 0 0 0\r\nabcxx\r\nmn\r\n", CHUNK CLOSED},
+    {"set k a 0 3\r\nabcde\r\nmn\r\n", BAD CLOSED},
+    {"set k k k 0 0 3\r\nabc\r\nmn\r\n", BAD CLOSED},
+    {"set " K251 " 0 0 1\r\nabcde\r\nmn\r\n", BAD CLOSED},
+    {"set " K251 " 0 0 1 noreply\r\nabcde\r\nmn\r\n", CLOSED},
     {"set k 0 -1 1\r\nx\r\nget k\r\n", "STORED\r\nEND\r\n"},
     {"set k 0 4294967296 1\r\nx\r\nget k\r\n",
      "STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\n"},
@@ -70,7 +80,12 @@ static const struct exchange storage[] = {
     {"cas k 0 0 1\r\nx\r\nmn\r\n", BAD "MN\r\n"},
     {"cas k 0 0 1 noreply\r\nx\r\nmn\r\n", "MN\r\n"},
     {"cas k 0 0 1 x\r\nx\r\nmn\r\n", BAD "MN\r\n"},
-    {"cas k 0 0\r\nabc\r\n", BAD "ERROR\r\n"},
+    {"cas k 0 0 1 x\r\nxyz\r\nmn\r\n", BAD CLOSED},
+    {"cas k 0 0\r\nmn\r\n", BAD CLOSED},
+    {"ms k 4 T0\r\nmn\r\n\r\nmn\r\n", "ERROR\r\nMN\r\n"},
+    {"ms k 2 T0\r\nmn\r\nmn\r\n", "ERROR\r\nMN\r\n"},
+    {"ms k 1 T0\r\nabc\r\nmn\r\n", "ERROR\r\n" CLOSED},
+    {"ms k x\r\nmn\r\n", "ERROR\r\n" CLOSED},
     {"set k 0 0 1\r\nx\r\ncas k 0 0 1 0\r\ny\r\ncas k 0 0 1 999\r\ny\r\n",
      "STORED\r\nEXISTS\r\nEXISTS\r\n"},
 };
@@ -171,6 +186,29 @@ static void exchanges(const struct exchange *e, size_t n)
 START_TEST(storage_commands_answer_as_documented)
 {
     exchanges(storage, COUNT_OF(storage));
+}
+END_TEST
+
+/* The same lines as a plain command would have run. */
+START_TEST(a_refused_value_runs_nothing)
+{
+    static const char *const lines[] = {
+        "set k 0 0 abc\r\nflush_all\r\n",
+        "set k 0 0 3\r\nabcdefgh\r\nflush_all\r\n",
+        "set k 0 0 5\r\nabc\r\nx\r\nflush_all\r\n",
+        "set k x 0 3\r\nabcdefgh\r\nflush_all\r\n",
+        "ms k abc\r\nflush_all\r\n",
+        "append k 0 0 2000000\r\nflush_all\r\n",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        for (size_t cut = 1; cut < 60; cut++) {
+            (void)talk("set k 0 0 1\r\nx\r\n");
+            (void)talk_cut(lines[i], strlen(lines[i]), cut);
+            ck_assert_str_eq(talk("get k\r\n"), "VALUE k 0 1\r\nx\r\nEND\r\n");
+        }
+    }
+    ck_assert_uint_eq(stat_value("stats\r\n", "cmd_flush"), 0);
 }
 END_TEST
 
@@ -363,6 +401,26 @@ START_TEST(too_large_a_value_is_swallowed_then_refused)
 }
 END_TEST
 
+START_TEST(what_is_swallowed_must_end_in_a_line_end)
+{
+    static const size_t cuts[] = {SIZE_MAX / 2, 16384, 1, 2, 3};
+    size_t len;
+    char *in = big_set("add", "k", 1100000, &len);
+
+    for (size_t i = 0; i < COUNT_OF(cuts); i++) {
+        in[len - 2] = '\r';
+        in[len - 1] = 'x';
+        ck_assert_str_eq(talk_cut(in, len, cuts[i]),
+                         "SERVER_ERROR object too large for cache\r\n" CLOSED);
+        in[len - 2] = 'x';
+        in[len - 1] = '\n';
+        ck_assert_str_eq(talk_cut(in, len, cuts[i]),
+                         "SERVER_ERROR object too large for cache\r\n" CLOSED);
+    }
+    free(in);
+}
+END_TEST
+
 START_TEST(append_beyond_the_limit_is_not_stored)
 {
     size_t len;
@@ -383,10 +441,10 @@ START_TEST(a_bad_tail_of_an_upload_leaves_the_old_value)
 
     (void)talk("set k 0 0 1\r\nx\r\n");
     in[len - 1] = 'x';
-    ck_assert_str_eq(talk_cut(in, len, 1000), CHUNK);
+    ck_assert_str_eq(talk_cut(in, len, 1000), CHUNK CLOSED);
     in[len - 1] = '\n';
     in[len - 2] = 'x';
-    ck_assert_str_eq(talk_cut(in, len, 1000), CHUNK);
+    ck_assert_str_eq(talk_cut(in, len, 1000), CHUNK CLOSED);
     ck_assert_str_eq(talk("get k\r\n"), "VALUE k 0 1\r\nx\r\nEND\r\n");
     free(in);
 }
@@ -535,8 +593,8 @@ START_TEST(commands_count_as_documented)
 
     (void)talk("set a 0 0 1\r\n1\r\nset b 0 0 1\r\nx\r\nadd a 0 0 1\r\nx\r\n"
                "append q 0 0 1\r\nx\r\ncas q 0 0 1 1\r\nx\r\n"
-               "cas a 0 0 1 99\r\nx\r\nset a 0 0 1\r\n1xy\r\n"
-               "set c 0 0 1\r\nx\r\n"
+               "cas a 0 0 1 99\r\nx\r\nset a 0 0 1\r\n1xy\r\n");
+    (void)talk("set c 0 0 1\r\nx\r\n"
                "get a b q\r\ngat 0 a q\r\ntouch a 0\r\ntouch q 0\r\n"
                "incr a 1\r\ndecr a 1\r\nincr q 1\r\nincr b 1\r\n"
                "delete c\r\ndelete c\r\nflush_all x\r\n");
@@ -628,6 +686,7 @@ static Suite *command_suite(void)
     tcase_add_checked_fixture(tc, start, stop);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, storage_commands_answer_as_documented);
+    tcase_add_test(tc, a_refused_value_runs_nothing);
     tcase_add_test(tc, retrieval_commands_answer_as_documented);
     tcase_add_test(tc, other_commands_answer_as_documented);
     tcase_add_test(tc, gets_gives_the_cas_that_cas_accepts);
@@ -637,6 +696,7 @@ static Suite *command_suite(void)
     tcase_add_test(tc, multiget_of_small_values_outgrows_the_buffer);
     tcase_add_test(tc, sent_values_outlive_their_replacement);
     tcase_add_test(tc, too_large_a_value_is_swallowed_then_refused);
+    tcase_add_test(tc, what_is_swallowed_must_end_in_a_line_end);
     tcase_add_test(tc, append_beyond_the_limit_is_not_stored);
     tcase_add_test(tc, a_bad_tail_of_an_upload_leaves_the_old_value);
     tcase_add_test(tc, incr_of_a_chained_value_is_not_numeric);

@@ -79,6 +79,14 @@ START_TEST(look_ahead_stops_behind_what_names_no_key)
 }
 END_TEST
 
+START_TEST(look_ahead_stops_behind_data_of_unknown_length)
+{
+    look_at("get a\r\nset b 0 0 x\r\nget c\r\n");
+    ck_assert_uint_eq(slot.count, 2);
+    ck_assert(slot.ahead[1].req.hang_up);
+}
+END_TEST
+
 START_TEST(look_ahead_stops_at_a_value_not_all_there)
 {
     look_at("set a 0 0 5\r\nxxxxx\r");
@@ -263,6 +271,7 @@ int main(void)
     tcase_add_test(tc, nothing_is_parsed_of_no_bytes);
     tcase_add_test(tc, keyed_requests_are_parsed_in_order);
     tcase_add_test(tc, look_ahead_stops_behind_what_names_no_key);
+    tcase_add_test(tc, look_ahead_stops_behind_data_of_unknown_length);
     tcase_add_test(tc, look_ahead_stops_at_a_value_not_all_there);
     tcase_add_test(tc, at_most_sixteen_are_parsed_ahead);
     tcase_add_test(tc, endless_line_is_bad);

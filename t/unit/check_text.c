@@ -134,22 +134,68 @@ START_TEST(short_lines_are_refused)
 }
 END_TEST
 
-START_TEST(bad_length_leaves_the_data)
+START_TEST(data_of_unknown_length_is_the_end)
 {
-    static const char *const lines[] = {
-        "set k 0 0 x\r\n", "set k 0 0 -1\r\n", "set k 0 0 2147483646\r\n",
-        "set k 0 0\r\n",   "set k 0 0 1x\r\n", "set k 0 0 99999999999\r\n"};
+    static const char *const verbs[] = {"set",    "add",     "replace",
+                                        "append", "prepend", "cas"};
+    static const char *const rests[] = {
+        "",           " k",          " k 0",
+        " k 0 0",     " k 0 0 x",    " k 0 0 -1",
+        "  0 0 5",    " k 0 0 1x",   " k 0 0 2147483646",
+        " k 0 0 1.0", " k 0 0 0x10", " k 0 0 99999999999 noreply"};
+    char line[100];
 
-    for (size_t i = 0; i < COUNT_OF(lines); i++) {
-        refuses(lines[i], REPLY_BAD_FORMAT, false);
-        ck_assert(!req.has_data);
+    for (size_t v = 0; v < COUNT_OF(verbs); v++) {
+        for (size_t i = 0; i < COUNT_OF(rests); i++) {
+            (void)snprintf(line, sizeof(line), "%s%s\r\n", verbs[v], rests[i]);
+            refuses(line, REPLY_BAD_FORMAT, false);
+            ck_assert_msg(req.hang_up && !req.has_data, "%s", line);
+        }
     }
-    refuses("set k 0 0 x noreply\r\n", REPLY_BAD_FORMAT, false);
     parses("set k 0 0 2147483645\r\n");
     ck_assert_uint_eq(req.nbytes, 2147483645);
+    ck_assert(!req.hang_up);
     parses("set k 0 0 -\r\n");
     ck_assert_uint_eq(req.nbytes, 0);
-    ck_assert(req.has_data);
+    ck_assert(req.has_data && !req.hang_up);
+}
+END_TEST
+
+START_TEST(lines_without_data_are_not_the_end)
+{
+    static const char *const lines[] = {
+        "get\r\n",       "gat x k\r\n",  "incr k\r\n", "incr k x\r\n",
+        "touch k\r\n",   "delete\r\n",   "a\r\n",      "nonsense k 5\r\n",
+        "verbosity\r\n", "sets k 5\r\n", "ma k x\r\n", "me k\r\n"};
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        parses(lines[i]);
+        ck_assert_int_eq(req.verb, VERB_ERROR);
+        ck_assert_msg(!req.hang_up && !req.has_data, "%s", lines[i]);
+    }
+}
+END_TEST
+
+START_TEST(the_data_of_a_meta_set_is_no_line)
+{
+    refuses("ms k 5 T0\r\n", REPLY_ERROR, false);
+    ck_assert(req.has_data && !req.hang_up);
+    ck_assert_uint_eq(req.nbytes, 5);
+    refuses("ms k\r\n", REPLY_ERROR, false);
+    ck_assert(!req.has_data && req.hang_up);
+    refuses("ms k S5\r\n", REPLY_ERROR, false);
+    ck_assert(!req.has_data && req.hang_up);
+}
+END_TEST
+
+START_TEST(binary_requests_are_not_lines)
+{
+    ck_assert(parse("\x80") == TEXT_BAD);
+    ck_assert(parse("\x80\n") == TEXT_BAD);
+    ck_assert(parse("\x80\x01 flush_all\r\nflush_all\r\n") == TEXT_BAD);
+    refuses("\x81\x01 flush_all\r\n", REPLY_ERROR, false);
+    parses("get \x80\r\n");
+    ck_assert_int_eq(req.verb, VERB_GET);
 }
 END_TEST
 
@@ -438,7 +484,10 @@ static Suite *text_suite(void)
     tcase_add_test(tc, verbs_are_told_apart);
     tcase_add_test(tc, a_line_ends_at_the_line_feed);
     tcase_add_test(tc, short_lines_are_refused);
-    tcase_add_test(tc, bad_length_leaves_the_data);
+    tcase_add_test(tc, data_of_unknown_length_is_the_end);
+    tcase_add_test(tc, lines_without_data_are_not_the_end);
+    tcase_add_test(tc, the_data_of_a_meta_set_is_no_line);
+    tcase_add_test(tc, binary_requests_are_not_lines);
     tcase_add_test(tc, other_bad_words_swallow_the_data);
     tcase_add_test(tc, keys_have_at_most_250_bytes);
     tcase_add_test(tc, only_the_last_of_23_words_is_noreply);

@@ -128,10 +128,12 @@ static inline bool session_step(struct session *s)
     if (s->uploading) {
         used = upload_feed(&s->upload, s->buf, s->len);
         if (upload_complete(&s->upload)) {
-            while (command_upload_end(&cmd, 9, &s->upload) == COMMAND_FULL) {
+            do {
                 flush();
-            }
+                result = command_upload_end(&cmd, 9, &s->upload);
+            } while (result == COMMAND_FULL);
             s->uploading = false;
+            s->closed = result == COMMAND_HANG_UP;
         }
     } else if (s->len > 0 &&
                text_parse(s->buf, s->len, &req, &line) == TEXT_OK) {
@@ -144,7 +146,7 @@ static inline bool session_step(struct session *s)
             }
         } while (result == COMMAND_FULL);
         s->uploading = result == COMMAND_UPLOAD;
-        s->closed = result == COMMAND_CLOSE || result == COMMAND_DROP;
+        s->closed = result >= COMMAND_CLOSE;
     }
     memmove(s->buf, s->buf + line + used, s->len - line - used);
     s->len -= line + used;
