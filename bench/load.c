@@ -138,8 +138,23 @@ static uint64_t thread_spent(int tid, uint64_t ns)
     return spent;
 }
 
+static uint64_t read_ns(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    unsigned long long ns = 0;
+
+    if (f == NULL) {
+        return 0; /* the thread has ended */
+    }
+    if (fscanf(f, "%llu", &ns) != 1) {
+        ns = 0;
+    }
+    (void)fclose(f);
+    return ns;
+}
+
 /* CPU nanoseconds of all threads of the server since the last call, dead ones
- * left out. `show`: a line of each thread's share, in us a request. */
+ * left out. `show`: prints each thread's share, in us a request. */
 static uint64_t server_spent(bool show)
 {
     char path[LINE];
@@ -150,23 +165,18 @@ static uint64_t server_spent(bool show)
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         char name[2 * LINE + sizeof(entry->d_name)];
-        unsigned long long ns = 0;
+        uint64_t spent;
 
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
         (void)snprintf(name, sizeof(name), "%s/%s/schedstat", path,
                        entry->d_name);
-        FILE *f = entry->d_name[0] == '.' ? NULL : fopen(name, "r");
-        if (f != NULL && fscanf(f, "%llu", &ns) == 1) {
-            uint64_t spent = thread_spent(atoi(entry->d_name), ns);
-
-            sum += spent;
-            if (show && spent > 0) {
-                (void)printf("thread_%s %.4f ", entry->d_name,
-                             (double)spent / 1e3 /
-                                 (double)(requests ? requests : 1));
-            }
-        }
-        if (f != NULL) {
-            (void)fclose(f);
+        spent = thread_spent(atoi(entry->d_name), read_ns(name));
+        sum += spent;
+        if (show && requests > 0) {
+            (void)printf("thread_%s %.4f ", entry->d_name,
+                         (double)spent / 1e3 / (double)requests);
         }
     }
     if (dir != NULL) {
