@@ -1,33 +1,52 @@
 /*
- * load - a closed loop of text requests, and what they cost the server.
+ * load - a loop of text requests, and what they cost the server.
  *
  * One thread, one epoll, C connections which each keep P requests in flight.
  * Reported are requests a second, the CPU microseconds the server's process
- * spent on each (steady where wall time is not) and latencies of a batch.
+ * spent on each (steady where wall time is not), the same for each of its
+ * threads that did anything, and latencies of a batch.
  *
- * load -p PORT [-s SERVER_PID] [-c connections] [-P pipeline] [-m get|set|mget]
- *      [-M keys of a multiget] [-k keys] [-v value bytes] [-t seconds]
+ * With -r the loop is open: batches begin when their time has come, whatever
+ * became of those before, and latency counts from that time, so that a server
+ * that stops for a while cannot hide it.
+ *
+ * load -p PORT [-s SERVER_PID] [-c connections] [-P pipeline]
+ *      [-m get|set|mget|delete|read (9 gets, 1 set)] [-M keys of a multiget]
+ *      [-k keys] [-v value bytes] [-t seconds] [-r requests a second]
  *      [-w] (store all keys first)
+ *
+ * SIGUSR1: forget what was counted and begin anew. SIGTERM: end, and report.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { KEY = 16, LINE = 64, SAMPLES = 1 << 22, EVENTS = 64 };
-enum mode { GET, SET, MGET };
+enum {
+    KEY = 16,
+    LINE = 64,
+    SAMPLES = 1 << 22,
+    EVENTS = 64,
+    THREADS = 64,
+    SLACK_NS = 1000, /* of the kernel's timers */
+};
+enum mode { GET, SET, MGET, DELETE, READ };
 
 struct conn {
     int fd;
@@ -35,14 +54,16 @@ struct conn {
     size_t out_len, out_off, in_len, in_cap;
     unsigned waiting;
     uint64_t begun;
+    struct conn *next; /* of the idle ones */
 };
 
 static struct {
     int port, server;
-    unsigned conns, pipeline, mget, seconds;
+    unsigned conns, pipeline, mget;
     enum mode mode;
     uint64_t keys;
     size_t value;
+    double seconds, rate;
     bool warm;
 } opt = {.conns = 50,
          .pipeline = 1,
@@ -54,6 +75,15 @@ static struct {
 static char *value;
 static uint32_t *samples;
 static uint64_t requests, batches, hits, errors;
+static struct conn *idle;   /* -r: those that wait for their time */
+static double due, spacing; /* -r: ns, of the next batch; between two */
+static volatile sig_atomic_t asked_anew, asked_end;
+
+static struct thread {
+    int tid;
+    uint64_t ns;
+} threads[THREADS];
+static unsigned nthreads;
 
 static void die(const char *what)
 {
@@ -89,27 +119,64 @@ static uint64_t draw(void)
     return x;
 }
 
-/* CPU nanoseconds of all threads of a process, dead ones left out. */
-static uint64_t cpu_ns(int pid)
+/* The thread's CPU since the call before for it, which is kept. */
+static uint64_t thread_spent(int tid, uint64_t ns)
+{
+    uint64_t spent = ns;
+    unsigned i = 0;
+
+    while (i < nthreads && threads[i].tid != tid) {
+        i++;
+    }
+    if (i == nthreads && nthreads < THREADS) {
+        threads[nthreads++].tid = tid;
+    }
+    if (i < nthreads) {
+        spent = ns - threads[i].ns;
+        threads[i].ns = ns;
+    }
+    return spent;
+}
+
+static uint64_t read_ns(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    unsigned long long ns = 0;
+
+    if (f == NULL) {
+        return 0; /* the thread has ended */
+    }
+    if (fscanf(f, "%llu", &ns) != 1) {
+        ns = 0;
+    }
+    (void)fclose(f);
+    return ns;
+}
+
+/* CPU nanoseconds of all threads of the server since the last call, dead ones
+ * left out. `show`: prints each thread's share, in us a request. */
+static uint64_t server_spent(bool show)
 {
     char path[LINE];
     uint64_t sum = 0;
-    (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
-    DIR *dir = opendir(path);
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", opt.server);
+    DIR *dir = opt.server != 0 ? opendir(path) : NULL;
     struct dirent *entry;
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         char name[2 * LINE + sizeof(entry->d_name)];
-        unsigned long long ns = 0;
+        uint64_t spent;
 
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
         (void)snprintf(name, sizeof(name), "%s/%s/schedstat", path,
                        entry->d_name);
-        FILE *f = entry->d_name[0] == '.' ? NULL : fopen(name, "r");
-        if (f != NULL && fscanf(f, "%llu", &ns) == 1) {
-            sum += ns;
-        }
-        if (f != NULL) {
-            (void)fclose(f);
+        spent = thread_spent(atoi(entry->d_name), read_ns(name));
+        sum += spent;
+        if (show && requests > 0) {
+            (void)printf("thread_%s %.4f ", entry->d_name,
+                         (double)spent / 1e3 / (double)requests);
         }
     }
     if (dir != NULL) {
@@ -154,26 +221,49 @@ static char *put_get(char *at, unsigned keys)
     return put(at, "\r\n", 2);
 }
 
-static size_t request_bytes(void)
+static char *put_delete(char *at, uint64_t k)
 {
-    return (opt.mode == SET ? opt.value : (size_t)opt.mget * (KEY + 1)) + LINE;
+    at = put(at, "delete ", 7);
+    at = put_key(at, k);
+    return put(at, "\r\n", 2);
 }
 
-static void fill(struct conn *c)
+static char *put_request(char *at)
+{
+    switch (opt.mode) {
+    case SET:
+        return put_set(at, draw() % opt.keys, false);
+    case DELETE:
+        return put_delete(at, draw() % opt.keys);
+    case READ:
+        return draw() % 10 == 0 ? put_set(at, draw() % opt.keys, false)
+                                : put_get(at, 1);
+    case GET:
+        return put_get(at, 1);
+    case MGET:
+        return put_get(at, opt.mget);
+    }
+    return at;
+}
+
+static size_t request_bytes(void)
+{
+    size_t stored = opt.mode == SET || opt.mode == READ ? opt.value : 0;
+
+    return stored + (opt.mode == MGET ? opt.mget : 1) * (KEY + 1) + LINE;
+}
+
+static void fill(struct conn *c, uint64_t begun)
 {
     char *at = c->out;
 
     for (unsigned i = 0; i < opt.pipeline; i++) {
-        if (opt.mode == SET) {
-            at = put_set(at, draw() % opt.keys, false);
-        } else {
-            at = put_get(at, opt.mode == MGET ? opt.mget : 1);
-        }
+        at = put_request(at);
     }
     c->out_len = (size_t)(at - c->out);
     c->out_off = 0;
     c->waiting = opt.pipeline;
-    c->begun = now_ns();
+    c->begun = begun;
 }
 
 static void flush(struct conn *c)
@@ -207,7 +297,8 @@ static size_t eat_line(struct conn *c, const char *p, size_t n)
         hits += line <= n;
         return line <= n ? line : 0;
     }
-    errors += memcmp(p, "END\r", 4) != 0 && memcmp(p, "STOR", 4) != 0;
+    errors += memcmp(p, "END\r", 4) != 0 && memcmp(p, "STOR", 4) != 0 &&
+              memcmp(p, "DELE", 4) != 0 && memcmp(p, "NOT_", 4) != 0;
     c->waiting--;
     return line;
 }
@@ -231,7 +322,12 @@ static void done(struct conn *c)
     samples[batches++ % SAMPLES] =
         ns / 100 > UINT32_MAX ? UINT32_MAX : (uint32_t)(ns / 100);
     requests += opt.pipeline;
-    fill(c);
+    if (opt.rate > 0) {
+        c->next = idle;
+        idle = c;
+        return;
+    }
+    fill(c, now_ns());
     flush(c);
 }
 
@@ -325,8 +421,13 @@ static struct conn *open_all(int ep)
             epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev) != 0) {
             die("epoll_ctl");
         }
-        fill(c);
-        flush(c);
+        if (opt.rate > 0) {
+            c->next = idle;
+            idle = c;
+        } else {
+            fill(c, now_ns());
+            flush(c);
+        }
     }
     return conns;
 }
@@ -348,8 +449,10 @@ static void report(uint64_t ns, uint64_t cpu)
     size_t n = batches < SAMPLES ? batches : SAMPLES;
 
     qsort(samples, n, sizeof(*samples), compare);
-    (void)printf("requests_s %.0f cpu_us %.4f server_cpu %.3f p50_us %.1f "
-                 "p99_us %.1f p999_us %.1f max_us %.1f hits %llu errors %llu\n",
+    (void)printf("requests %llu requests_s %.0f cpu_us %.4f server_cpu %.3f "
+                 "p50_us %.1f p99_us %.1f p999_us %.1f max_us %.1f hits %llu "
+                 "errors %llu\n",
+                 (unsigned long long)requests,
                  (double)requests * 1e9 / (double)ns,
                  (double)cpu / 1e3 / (double)(requests ? requests : 1),
                  (double)cpu / (double)ns, percentile(n, 0.5),
@@ -357,21 +460,75 @@ static void report(uint64_t ns, uint64_t cpu)
                  (unsigned long long)hits, (unsigned long long)errors);
 }
 
+/* Begins the batches whose time has come, as far as connections are idle;
+ * gives how long to wait for the next at most. */
+static struct timespec start_due(uint64_t now)
+{
+    struct timespec wait = {.tv_nsec = 100000000};
+
+    while (opt.rate > 0 && idle != NULL && due <= (double)now) {
+        struct conn *c = idle;
+
+        idle = c->next;
+        fill(c, (uint64_t)due);
+        flush(c);
+        due += spacing;
+    }
+    if (opt.rate > 0 && idle != NULL && due - (double)now < 1e8) {
+        wait.tv_nsec = (long)(due - (double)now) + 1;
+    }
+    return wait;
+}
+
+static void on_signal(int signal)
+{
+    asked_anew = signal == SIGUSR1 ? 1 : asked_anew;
+    asked_end = signal == SIGTERM ? 1 : asked_end;
+}
+
+static uint64_t begin_anew(void)
+{
+    asked_anew = 0;
+    requests = batches = hits = 0;
+    (void)server_spent(false);
+    return now_ns();
+}
+
 static void run(int ep)
 {
     struct epoll_event events[EVENTS];
-    uint64_t begun = now_ns(), now = begun;
-    uint64_t end = begun + opt.seconds * 1000000000ULL;
-    uint64_t cpu = opt.server ? cpu_ns(opt.server) : 0;
+    uint64_t begun = begin_anew(), now = begun;
 
-    while (now < end) {
-        int n = epoll_wait(ep, events, EVENTS, 100);
+    due = (double)now;
+    spacing = opt.rate > 0 ? opt.pipeline * 1e9 / opt.rate : 0;
+    while (now < begun + (uint64_t)(opt.seconds * 1e9) && !asked_end) {
+        struct timespec wait = start_due(now);
+        int n = epoll_pwait2(ep, events, EVENTS, &wait, NULL);
+
         for (int i = 0; i < n; i++) {
             on_ready(events[i].data.ptr);
         }
+        if (asked_anew) {
+            begun = begin_anew();
+        }
         now = now_ns();
     }
-    report(now - begun, opt.server ? cpu_ns(opt.server) - cpu : 0);
+    report(now - begun, server_spent(true));
+}
+
+static enum mode mode_of(const char *arg)
+{
+    static const char *const names[] = {[GET] = "get",
+                                        [SET] = "set",
+                                        [MGET] = "mget",
+                                        [DELETE] = "delete",
+                                        [READ] = "read"};
+    unsigned i = READ;
+
+    while (i > GET && strcmp(arg, names[i]) != 0) {
+        i--;
+    }
+    return (enum mode)i;
 }
 
 static bool parse(int c)
@@ -402,13 +559,16 @@ static bool parse(int c)
         opt.value = n;
         return true;
     case 't':
-        opt.seconds = (unsigned)n;
+        opt.seconds = strtod(arg, NULL);
+        return true;
+    case 'r':
+        opt.rate = strtod(arg, NULL);
         return true;
     case 'w':
         opt.warm = true;
         return true;
     case 'm':
-        opt.mode = *arg == 's' ? SET : *arg == 'm' ? MGET : GET;
+        opt.mode = mode_of(arg);
         return true;
     default:
         return false;
@@ -419,7 +579,7 @@ int main(int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "p:s:c:P:m:M:k:v:t:w")) != -1) {
+    while ((c = getopt(argc, argv, "p:s:c:P:m:M:k:v:t:r:w")) != -1) {
         if (!parse(c)) {
             return 2;
         }
@@ -434,6 +594,9 @@ int main(int argc, char **argv)
     if (opt.warm) {
         warm_up();
     }
+    (void)prctl(PR_SET_TIMERSLACK, SLACK_NS);
+    (void)signal(SIGUSR1, on_signal);
+    (void)signal(SIGTERM, on_signal);
     if (opt.seconds > 0) {
         int ep = epoll_create1(0);
         struct conn *conns = open_all(ep);

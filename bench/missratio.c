@@ -3,12 +3,17 @@
  *
  * Keys are drawn from a Zipf distribution; a miss is followed by a set. After a
  * warm-up the misses are counted. The draws depend on the seed alone, so two
- * servers see the same requests in the same order.
+ * servers see the same requests in the same order; which keys are the popular
+ * ones does not depend on it.
  *
  * missratio -p PORT [-k keys] [-v value bytes] [-z exponent] [-n requests]
  *           [-w warm-up requests] [-b gets in flight] [-s seed]
+ *           [-r requests a second]
+ *           [-x] (no traffic: weighs the keys that are there, without a get)
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -19,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { KEY = 16, LINE = 64 };
@@ -27,7 +33,8 @@ static struct {
     int port;
     uint64_t keys, count, warm, seed;
     size_t value, batch;
-    double exponent;
+    double exponent, rate;
+    bool weigh;
 } opt = {.keys = 2000000,
          .count = 6000000,
          .warm = 6000000,
@@ -194,18 +201,82 @@ static size_t batch(int fd, char *out, char *in, size_t cap)
     return misses;
 }
 
+/* Waits until `requests` are due, when they have a rate. */
+static void pace(const struct timespec *begun, uint64_t requests)
+{
+    double s = opt.rate > 0 ? (double)requests / opt.rate : 0;
+    struct timespec at = *begun;
+
+    if (s <= 0) {
+        return;
+    }
+    at.tv_sec += (time_t)s;
+    at.tv_nsec += (long)((s - floor(s)) * 1e9);
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
 static double traffic(int fd, uint64_t count)
 {
     size_t cap = opt.batch * (opt.value + 2 * LINE);
     char *out = grab(cap), *in = grab(cap);
     uint64_t misses = 0, sent = 0;
+    struct timespec begun = {0};
 
+    (void)clock_gettime(CLOCK_MONOTONIC, &begun);
     for (; sent < count; sent += opt.batch) {
         misses += batch(fd, out, in, cap);
+        pace(&begun, sent + opt.batch);
     }
     free(out);
     free(in);
     return sent == 0 ? 0 : (double)misses / (double)sent;
+}
+
+/* Reads `n` answers to incr, which refuses values of letters. */
+static void read_refusals(FILE *in, bool *there, size_t n)
+{
+    char line[2 * LINE];
+
+    for (size_t i = 0; i < n; i++) {
+        if (fgets(line, sizeof(line), in) == NULL) {
+            die("read");
+        }
+        there[i] = strncmp(line, "NOT_FOUND", 9) != 0;
+    }
+}
+
+/* The share of all requests that would hit now. Asked with incr, which is
+ * refused, so that nothing is counted as used. */
+static double weigh(int fd)
+{
+    FILE *in = fdopen(fd, "r");
+    char *out = grab(opt.batch * LINE);
+    bool *there = grab(opt.batch * sizeof(*there));
+    double sum = 0;
+
+    if (in == NULL) {
+        die("fdopen");
+    }
+    for (uint64_t rank = 0; rank < opt.keys; rank += opt.batch) {
+        size_t len = 0, n = 0;
+
+        for (; n < opt.batch && rank + n < opt.keys; n++) {
+            len += (size_t)sprintf(out + len, "incr key:%012u 1\r\n",
+                                   zipf.key[rank + n]);
+        }
+        write_all(fd, out, len);
+        read_refusals(in, there, n);
+        for (size_t i = 0; i < n; i++) {
+            double before = rank + i == 0 ? 0 : zipf.below[rank + i - 1];
+
+            sum += there[i] ? zipf.below[rank + i] - before : 0;
+        }
+    }
+    free(out);
+    free(there);
+    return sum / zipf.below[opt.keys - 1];
 }
 
 static bool parse(int c)
@@ -235,6 +306,12 @@ static bool parse(int c)
     case 's':
         opt.seed = n;
         return true;
+    case 'r':
+        opt.rate = strtod(arg, NULL);
+        return true;
+    case 'x':
+        opt.weigh = true;
+        return true;
     case 'z':
         opt.exponent = strtod(arg, NULL);
         return true;
@@ -247,7 +324,7 @@ int main(int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "p:k:v:n:w:b:s:z:")) != -1) {
+    while ((c = getopt(argc, argv, "p:k:v:n:w:b:s:z:r:x")) != -1) {
         if (!parse(c)) {
             return 2;
         }
@@ -256,9 +333,14 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: missratio -p PORT ...\n");
         return 2;
     }
-    state = 88172645463325252U + opt.seed * 2654435761U;
+    state = 88172645463325252U;
     zipf_init();
+    state += opt.seed * 2654435761U;
     int fd = dial();
+    if (opt.weigh) {
+        (void)printf("hitratio %.4f\n", weigh(fd));
+        return 0;
+    }
     (void)traffic(fd, opt.warm);
     (void)printf("missratio %.4f\n", traffic(fd, opt.count));
     return 0;
