@@ -40,8 +40,9 @@ struct reader {
 /* The table of keys of a batch, to merge repeats. A place counts when its
  * entry points back at it: so it is never cleared. */
 struct merge {
-    unsigned from;                 /* [r] the first entry after a flush */
-    uint16_t entry[MERGE];         /* [r] of a place */
+    bool voids;            /* [r] an entry was merged into a later one */
+    unsigned from;         /* [r] the first entry after a flush */
+    uint16_t entry[MERGE]; /* [r] of a place */
     uint16_t place[REP_LOG_BATCH]; /* [r] of an entry */
 };
 
@@ -54,8 +55,8 @@ struct rep_log {
     uint64_t oldest;      /* [R] position */
     uint64_t oldest_at;   /* [R] oldest modulo bytes */
     uint64_t segment_end; /* [R] of the segment of the newest record */
+    uint64_t acked_all;   /* [R] least acked of the open readers */
     uint64_t appended;    /* [R] entries */
-    uint64_t overwritten; /* [R] entries lost by some reader */
 
     /* What it only reads. */
     _Alignas(CACHE_LINE) unsigned char *ring; /* [c] its bytes [R] */
@@ -63,22 +64,22 @@ struct rep_log {
     struct rep_floor *floors;                 /* [c] */
     void (*wake)(void *ctx);                  /* [c] after start */
     void *wake_ctx;                           /* [c] after start */
+    struct store_observer observer;           /* [c] */
     unsigned segment_shift;                   /* [c] */
     atomic_uint open;  /* [a] open readers; written under R */
     atomic_bool relay; /* [a] */
 
-    /* Of the readers, and what of it an overwritten entry is beside: see
-     * loses_locked. */
-    _Alignas(CACHE_LINE) uint64_t acked_all; /* [R] least acked of all */
-    uint64_t unlost_at;  /* [R] least acked of those that lost nothing */
-    uint64_t lost_below; /* [R] greatest lost_version of the others */
-    bool touches_lost;   /* [R] all the others have lost_touch */
-    unsigned top;        /* [R] readers from here on are not open */
+    /* What it rarely writes. */
+    _Alignas(CACHE_LINE) uint64_t least[SEGMENTS]; /* [R] versions, or MAX */
+    uint64_t unlost_at;   /* [R] least acked of those that lost nothing */
+    uint64_t lost_below;  /* [R] greatest lost_version of the others */
+    bool touches_lost;    /* [R] all the others have lost_touch */
+    unsigned top;         /* [R] readers from here on are not open */
+    uint64_t overwritten; /* [R] entries lost by some reader */
     struct reader readers[REP_LOG_READERS];
 
+    /* What is the replication thread's. */
     _Alignas(CACHE_LINE) atomic_ullong low; /* [a] rep_log_set_low */
-    struct store_observer observer;         /* [c] */
-    uint64_t least[SEGMENTS];               /* [R] versions; UINT64_MAX: none */
     struct merge merge;
 };
 
@@ -500,6 +501,13 @@ void rep_log_set_relay(struct rep_log *log, bool relay)
     atomic_store_explicit(&log->relay, relay, memory_order_relaxed);
 }
 
+static void forgive_locked(struct reader *r)
+{
+    lock_assert(LOCK_REP_LOG);
+    r->lost = r->lost_touch = false;
+    r->lost_version = UINT64_MAX;
+}
+
 void rep_log_ack(struct rep_log *log, int reader, uint64_t pos)
 {
     struct reader *r;
@@ -509,6 +517,10 @@ void rep_log_ack(struct rep_log *log, int reader, uint64_t pos)
     assert(pos <= head_of(log));
     if (pos > r->acked) {
         r->acked = pos;
+        /* What was overwritten after it was read, and arrived. */
+        if (r->lost && pos >= log->oldest) {
+            forgive_locked(r);
+        }
         readers_changed_locked(log);
     }
     lock_drop(&log->lock, LOCK_REP_LOG);
@@ -535,8 +547,7 @@ bool rep_log_take_lost(struct rep_log *log, int reader, uint64_t *version,
     lost = r->lost;
     *version = r->lost_version;
     *touched = r->lost_touch;
-    r->lost = r->lost_touch = false;
-    r->lost_version = UINT64_MAX;
+    forgive_locked(r);
     readers_changed_locked(log);
     lock_drop(&log->lock, LOCK_REP_LOG);
     return lost;
@@ -743,27 +754,30 @@ static void merge_into(struct rep_log_entry *e, struct rep_log_entry *old)
 }
 
 static void batch_add(struct rep_log_batch *batch, struct merge *m,
-                      const struct record *rec, const struct rep_log_entry *at)
+                      const struct record *rec, const char *key)
 {
     struct rep_log_entry *e = &batch->entry[batch->n];
     struct rep_log_entry *old;
     unsigned place;
 
-    *e = *at;
+    e->pos = batch->next;
     e->version = rec->version;
-    e->op = rec->op;
+    e->key = key;
     e->nkey = rec->nkey;
+    e->op = rec->op;
     e->source = rec->source;
     e->target = rec->target;
     e->hops = rec->hops;
     if (rec->op == STORE_OP_FLUSH) {
+        e->hv = 0;
         e->key = NULL;
         m->from = batch->n + 1; /* never merge across a flush */
     } else {
-        e->hv = hash_key(e->key, e->nkey);
+        e->hv = hash_key(key, e->nkey);
         place = merge_find(m, batch, e, &old);
         if (old != NULL) {
             merge_into(e, old);
+            m->voids = true;
         }
         m->entry[place] = (uint16_t)batch->n;
         m->place[batch->n] = (uint16_t)place;
@@ -778,7 +792,6 @@ static size_t take_piece(struct rep_log *log, int reader,
 {
     const char *p = piece.iov_base;
     uint64_t lap_end = (batch->next / log->bytes + 1) * log->bytes;
-    struct rep_log_entry at = {0};
     struct record rec;
     size_t used = 0, len;
 
@@ -789,10 +802,8 @@ static size_t take_piece(struct rep_log *log, int reader,
         if (piece.iov_len - used < len) {
             break;
         }
-        at.pos = batch->next;
-        at.key = p + used + HEADER;
         if (is_for(&rec, (unsigned)reader)) {
-            batch_add(batch, &log->merge, &rec, &at);
+            batch_add(batch, &log->merge, &rec, p + used + HEADER);
         }
         used += len;
         batch->next += len;
@@ -822,6 +833,7 @@ enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,
     size_t filled = 0;
 
     log->merge.from = 0;
+    log->merge.voids = false;
     batch->n = 0;
     batch->next = pos;
     do {
@@ -833,7 +845,9 @@ enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,
         }
     } while (status == REP_LOG_OK && batch->n < REP_LOG_BATCH &&
              REP_LOG_BATCH_RAW - filled >= RECORD_MAX);
-    batch_compact(batch);
+    if (log->merge.voids) {
+        batch_compact(batch);
+    }
     /* What came before an end or a gap is good. */
     return batch->next > pos ? REP_LOG_OK : status;
 }

@@ -128,9 +128,9 @@ void rep_log_ack(struct rep_log *log, int reader, uint64_t pos);
 uint64_t rep_log_acked(struct rep_log *log, int reader);
 
 /* Takes what was overwritten unacknowledged by `reader` since the last call:
- * false when nothing was. *version receives the least version lost (the
- * threshold of the scan that makes up for it; UINT64_MAX when only touches
- * were lost), *touched whether a touch was. */
+ * false when nothing was, or all of it was acknowledged after all. *version
+ * receives the least version lost (the threshold of the scan that makes up for
+ * it; UINT64_MAX when only touches were lost), *touched whether a touch was. */
 bool rep_log_take_lost(struct rep_log *log, int reader, uint64_t *version,
                        bool *touched) MUST_CHECK;
 

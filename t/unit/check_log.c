@@ -1,5 +1,6 @@
 /* Unit tests of rep/log. The store is played by the tests. */
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "base/hash.h"
 #include "base/version.h"
 #include "rep/log.h"
+
+enum { SETS = 20000 }; /* of each thread */
 
 static struct rep_floor *floors;
 static struct rep_log *rlog;
@@ -86,6 +89,14 @@ static void set_numbered(int from, int to)
 static void ack_all(int reader)
 {
     rep_log_ack(rlog, reader, rep_log_head(rlog));
+}
+
+static uint64_t low(int reader)
+{
+    uint64_t raised = rep_log_raise_low(rlog, reader);
+
+    ck_assert_uint_eq(rep_log_low(rlog, reader), raised);
+    return raised;
 }
 
 /* What is in the batch, as "key key | key" with flushes as bars. */
@@ -398,6 +409,30 @@ START_TEST(a_reader_that_was_away_reads_on)
 }
 END_TEST
 
+START_TEST(what_arrived_after_it_was_overwritten_is_not_lost)
+{
+    uint64_t pos, lost, v;
+    bool touched;
+    int r = rep_log_open(rlog, &pos);
+
+    (void)set("first");
+    (void)change(STORE_OP_TOUCH, "t", 3, 0);
+    pos = rep_log_head(rlog); /* read so far */
+    set_numbered(0, 500);
+    rep_log_ack(rlog, r, pos); /* but no further */
+    ck_assert(rep_log_take_lost(rlog, r, &lost, &touched));
+    rep_log_put_lost(rlog, r, lost, touched);
+    ack_all(r);
+    ck_assert(!rep_log_take_lost(rlog, r, &lost, &touched));
+    ck_assert_uint_eq(low(r), version_last());
+    v = set("second");
+    set_numbered(0, 500);
+    ck_assert(rep_log_take_lost(rlog, r, &lost, &touched));
+    ck_assert_uint_eq(lost, v);
+    ck_assert(!touched);
+}
+END_TEST
+
 START_TEST(a_lost_touch_sets_the_flag_only)
 {
     uint64_t pos, lost, second;
@@ -563,14 +598,6 @@ START_TEST(a_new_reader_has_acknowledged_nothing)
 }
 END_TEST
 
-static uint64_t low(int reader)
-{
-    uint64_t raised = rep_log_raise_low(rlog, reader);
-
-    ck_assert_uint_eq(rep_log_low(rlog, reader), raised);
-    return raised;
-}
-
 /* To the segment of the log: all that is acknowledged up to there. */
 START_TEST(low_is_at_most_the_least_version_not_acknowledged)
 {
@@ -704,6 +731,58 @@ START_TEST(wake_is_called_once_and_only_when_asked)
 }
 END_TEST
 
+static void *write_some(void *arg)
+{
+    char name[32];
+    uint64_t last = 0;
+
+    for (int i = 0; i < SETS; i++) {
+        uint64_t v;
+
+        (void)snprintf(name, sizeof(name), "%s-%d", (const char *)arg, i);
+        v = set(name);
+        ck_assert_uint_gt(v, last);
+        last = v;
+        ob->removed(ob->ctx, name, strlen(name), v);
+    }
+    return NULL;
+}
+
+/* Nothing is lost but what is told, and log order is version order. */
+START_TEST(workers_append_while_others_read)
+{
+    pthread_t worker[2];
+    uint64_t pos, away, last = 0, lost;
+    bool touched;
+    int r = rep_log_open(rlog, &pos);
+    int gone = rep_log_open(rlog, &away);
+    struct rep_log_stats st = {0};
+
+    ck_assert_int_eq(pthread_create(&worker[0], NULL, write_some, "a"), 0);
+    ck_assert_int_eq(pthread_create(&worker[1], NULL, write_some, "b"), 0);
+    while (st.appended < 2 * SETS || pos < rep_log_head(rlog)) {
+        if (rep_log_read(rlog, r, pos, &batch) == REP_LOG_GONE) {
+            pos = rep_log_oldest(rlog);
+            ck_assert(rep_log_take_lost(rlog, r, &lost, &touched));
+        }
+        for (unsigned i = 0; i < batch.n; i++) {
+            ck_assert_uint_gt(batch.entry[i].version, last);
+            last = batch.entry[i].version;
+        }
+        pos = batch.n > 0 ? batch.next : pos;
+        rep_log_ack(rlog, r, pos);
+        rep_log_set_low(rlog, rep_log_raise_low(rlog, r));
+        ck_assert_uint_le(rep_log_low(rlog, r), version_last());
+        rep_log_stats(rlog, &st);
+    }
+    ck_assert_int_eq(pthread_join(worker[0], NULL), 0);
+    ck_assert_int_eq(pthread_join(worker[1], NULL), 0);
+    ck_assert_uint_eq(last, version_last());
+    ck_assert(rep_log_take_lost(rlog, gone, &lost, &touched));
+    ck_assert_uint_eq(rep_log_acked(rlog, gone), away);
+}
+END_TEST
+
 START_TEST(readers_are_limited_and_come_back)
 {
     uint64_t pos;
@@ -767,10 +846,12 @@ int main(void)
     tcase_add_test(ring, a_lost_touch_sets_the_flag_only);
     tcase_add_test(ring, a_peers_own_changes_do_not_go_back_to_it);
     tcase_add_test(ring, every_reader_is_told_what_it_lost_itself);
+    tcase_add_test(ring, what_arrived_after_it_was_overwritten_is_not_lost);
     tcase_add_test(ring, an_older_loss_after_a_newer_one_is_told);
     tcase_add_test(ring, a_reader_that_was_away_reads_on);
     tcase_add_test(ring, low_is_at_most_the_least_version_not_acknowledged);
     tcase_add_test(ring, low_rises_lap_after_lap);
+    tcase_add_test(ring, workers_append_while_others_read);
     suite_add_tcase(s, few);
     tcase_add_checked_fixture(few, setup_few_floors, teardown);
     tcase_add_test(few, the_floors_know_the_low_mark_of_a_reader);
