@@ -330,8 +330,10 @@ enum store_applied store_apply_floor(const struct store_key *key,
     enum store_applied verdict = STORE_APPLIED_SAME;
 
     if (held != NULL && held->version >= version) {
+        /* The floor of the version itself: there it expired, or had no room. */
+        verdict = held->version > version ? STORE_STALE : STORE_APPLIED_SAME;
         assoc_drop(s);
-        return STORE_STALE;
+        return verdict;
     }
     /* Recording the delete raises the floor as well. */
     if (held != NULL || version > floor_of(key)) {

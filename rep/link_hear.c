@@ -104,7 +104,9 @@ static void on_pong(struct rep_link *link, const struct frame_msg *msg)
     /* Its offers came, and what we answered to them has arrived. */
     if (v->told_mark != 0 && msg->echo_ms >= v->told_mark) {
         v->told_mark = 0;
-        memcpy(link->run->told, v->told, sizeof(v->told));
+        if (!v->told_more) {
+            memcpy(link->run->told, v->told, sizeof(v->told));
+        }
     }
 }
 
@@ -159,8 +161,8 @@ static bool on_missed(struct rep_link *link, const struct frame_msg *msg)
 {
     struct link_v3 *v = &link->v3;
 
-    if (v->resumed || (v->cells != 0 && v->cells != msg->cells)) {
-        return false; /* only first of all */
+    if (v->cells != 0 && v->cells != msg->cells) {
+        return false;
     }
     if (v->missed == NULL) {
         v->missed = calloc(msg->cells, sizeof(*v->missed));
@@ -168,9 +170,11 @@ static bool on_missed(struct rep_link *link, const struct frame_msg *msg)
     if (v->missed == NULL) {
         return false;
     }
-    v->cells = msg->cells;
+    v->cells = v->say.cells = msg->cells;
+    v->say.missed = v->missed;
     if (msg->version > v->missed[msg->cell]) {
         v->missed[msg->cell] = msg->version;
+        v->offers_due = true;
     }
     return true;
 }

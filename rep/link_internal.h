@@ -94,7 +94,9 @@ struct link_v3 {
 
     unsigned cells;            /* of `missed` */
     uint64_t *missed;          /* what the peer lost floors up to */
+    bool offers_due;           /* it said so while a scan was under way */
     uint64_t told[LINK_CELLS]; /* what we told it of ours */
+    bool told_more;            /* some of it after the first batch */
     bool told_due;             /* its offers have come: ask, then remember */
     uint64_t told_mark;        /* the ping that asks; 0: none */
 

@@ -162,10 +162,8 @@ void link_v3_catch_up(struct rep_link *link)
     link->batch->next = link->pos;
     link_begin_copy(link, all);
     run->known = true;
-    v->say.cells = v->cells;
-    v->say.missed = v->missed;
-    if (v->cells != 0 && !run->scan.owed) {
-        link_v3_lost(link, REP_SCAN_NONE, false); /* offers only */
+    if (v->offers_due && !run->scan.owed) {
+        link_v3_lost(link, REP_SCAN_NONE, false);
     }
     link->scan_wanted = run->scan.owed;
     if (!run->scan.owed) {
@@ -225,6 +223,7 @@ static bool begin_scan(struct rep_link *link)
     if (!rep_say_flush(&link->v3.say, 0)) {
         return false;
     }
+    link->v3.offers_due = false;
     rep_scan_begin(&link->scan, &plan);
     link->scan_wanted = false;
     link->scanning = true;
@@ -307,9 +306,14 @@ static void fill_scan(struct rep_link *link)
         .below = looks_below(link) ? scan_below : NULL,
         .floor = scan_floor,
     };
+    const struct rep_run *run = link->run;
     struct link_v3 *v = &link->v3;
     enum rep_scan_status status;
 
+    if (v->offers_due && !run->scan.owed) {
+        link_v3_lost(link, REP_SCAN_NONE, false); /* nothing but offers */
+        link->scan_wanted = true;
+    }
     if (link->scan_wanted && !link->scanning && !v->scan_written) {
         (void)!begin_scan(link);
     }
@@ -333,27 +337,39 @@ static void fill_scan(struct rep_link *link)
 
 /* ---- control ----------------------------------------------------------------- */
 
-/* The first batch: what we lost floors of since this run knew us, and how much
- * of its log we have processed. */
+/* Tells what we lost floors of that this run has not acknowledged: it offers
+ * what it holds of that. */
+static bool put_missed(struct rep_link *link)
+{
+    struct link_v3 *v = &link->v3;
+    struct frame_msg msg = {.type = FRAME_MISSED, .cells = LINK_CELLS};
+
+    for (unsigned cell = 0; cell < LINK_CELLS; cell++) {
+        msg.cell = (uint16_t)cell;
+        msg.version =
+            rep_floor_missed(link->env->floors, link->run->reader, cell);
+        if (msg.version <= v->told[cell]) {
+            continue;
+        }
+        if (!rep_out_put(&v->out, &msg)) {
+            return false;
+        }
+        v->told[cell] = msg.version;
+        v->told_more = v->began;
+    }
+    return true;
+}
+
+/* The first batch: what it missed since we told it last, and how much of its
+ * log we have processed. */
 static void fill_first(struct rep_link *link)
 {
     struct link_v3 *v = &link->v3;
-    struct frame_msg missed = {.type = FRAME_MISSED, .cells = LINK_CELLS};
-    struct frame_msg resume = {.type = FRAME_RESUME,
-                               .position = link->run->processed};
-    bool room = true;
+    const struct frame_msg resume = {.type = FRAME_RESUME,
+                                     .position = link->run->processed};
 
-    for (unsigned cell = 0; cell < LINK_CELLS && room; cell++) {
-        v->told[cell] =
-            rep_floor_missed(link->env->floors, link->run->reader, cell);
-        if (v->told[cell] <= link->run->told[cell]) {
-            continue;
-        }
-        missed.cell = (uint16_t)cell;
-        missed.version = v->told[cell];
-        room = rep_out_put(&v->out, &missed);
-    }
-    v->began = room && rep_out_put(&v->out, &resume);
+    memcpy(v->told, link->run->told, sizeof(v->told));
+    v->began = put_missed(link) && rep_out_put(&v->out, &resume);
 }
 
 static bool put_ping(struct rep_link *link)
@@ -430,7 +446,10 @@ static void fill_control(struct rep_link *link)
         put_acks(link);
     }
     if (v->ping_due) {
-        (void)!put_ping(link);
+        /* What we dropped while it was not up to date is missed, too. */
+        if (link->run->scan.owed || put_missed(link)) {
+            (void)!put_ping(link);
+        }
     }
 }
 

@@ -250,7 +250,7 @@ static uint64_t barrier_of(unsigned node)
 /* The table of floors has let go of it, which who was away is told. */
 static bool is_forgotten(unsigned node, unsigned key, uint64_t version)
 {
-    return version == knows[node].key[key].floor &&
+    return version <= knows[node].key[key].floor &&
            rep_floor_get(sim_nodes[node].floors, agreed[key]) < version;
 }
 
