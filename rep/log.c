@@ -680,12 +680,6 @@ void rep_log_set_low(struct rep_log *log, uint64_t low)
     }
 }
 
-uint64_t rep_log_flushed(struct rep_log *log)
-{
-    (void)log;
-    return 0;
-}
-
 void rep_log_stats(struct rep_log *log, struct rep_log_stats *out)
 {
     lock_take(&log->lock, LOCK_REP_LOG);

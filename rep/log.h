@@ -157,9 +157,6 @@ uint64_t rep_log_raise_low(struct rep_log *log, int reader);
  * anew when one of them moved. */
 void rep_log_set_low(struct rep_log *log, uint64_t low);
 
-/* Always 0: the store makes its flushes before it records them. */
-uint64_t rep_log_flushed(struct rep_log *log);
-
 /* Figures; any thread. */
 struct rep_log_stats {
     uint64_t appended;    /* entries */
