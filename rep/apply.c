@@ -552,6 +552,8 @@ static enum rep_apply_status gather(struct rep_apply *ap, struct rd *body,
         if (c->msg.key != NULL) {
             c->key = store_key(c->msg.key, c->msg.nkey);
             store_prefetch_stripe(c->key.hv);
+            rep_floor_prefetch(ap->config.floors,
+                               hash_key_agreed(c->key.ptr, c->key.len));
         }
         g->n++;
     }
