@@ -321,6 +321,15 @@ START_TEST(a_value_in_parts_is_judged_when_it_is_complete)
 }
 END_TEST
 
+/* Of the class that large values lie in. */
+static uint64_t chunks_used(void)
+{
+    struct store_class_stats st;
+
+    ck_assert(store_class_stats(store_class_of(1, 0, 1000000), &st));
+    return st.used_chunks;
+}
+
 START_TEST(a_value_is_dropped_when_cancelled_or_the_link_ends)
 {
     struct frame_msg msg = begin_msg("k", 1000000, V(5));
@@ -328,12 +337,15 @@ START_TEST(a_value_is_dropped_when_cancelled_or_the_link_ends)
 
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
     ck_assert_int_eq(feed_parts(0, 700000, 50000), REP_APPLY_OK);
+    ck_assert_uint_gt(chunks_used(), 0);
     ck_assert_int_eq(feed_one(&cancel), REP_APPLY_OK);
+    ck_assert_uint_eq(chunks_used(), 0);
     ck_assert_str_eq(get("k"), "none");
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
     ck_assert_int_eq(feed_parts(0, 700000, 50000), REP_APPLY_OK);
     rep_apply_free(ap);
     ap = NULL;
+    ck_assert_uint_eq(chunks_used(), 0);
     ck_assert_str_eq(get("k"), "none");
     ck_assert_uint_eq(floor_of("k"), 0);
 }
