@@ -4,9 +4,9 @@
  *   rep_path [items]
  *
  * Stores items of 100 bytes with no reader and with one (the difference is
- * the log's share of a set), then reads the log, formats live states, scans,
- * and applies the scan to a fresh store. Prints nanoseconds per operation,
- * thread CPU time.
+ * the log's share of a set), then reads the log, formats live states, and
+ * scans. Prints nanoseconds per operation, thread CPU time. What receiving
+ * costs is rep_apply's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/version.h"
-#include "rep/apply.h"
 #include "rep/log.h"
 #include "rep/scan.h"
 #include "store.h"
@@ -26,8 +25,6 @@ enum { VALUE = 100, KEY = 16, OUT = 256 * 1024 };
 static struct rep_floor *floors;
 static struct rep_log *rlog;
 static struct rep_log_batch batch;
-static char *stream; /* the whole scan */
-static size_t stream_n, stream_room;
 
 static double now_ns(void)
 {
@@ -96,21 +93,6 @@ static double change_all(size_t n)
     return now_ns() - spent;
 }
 
-static void keep(struct rep_out *out)
-{
-    char *grown;
-
-    if (stream_room - stream_n < out->len) {
-        stream_room = stream_room * 2 + OUT;
-        grown = realloc(stream, stream_room);
-        must(grown != NULL, "realloc");
-        stream = grown;
-    }
-    memcpy(stream + stream_n, out->buf, out->len);
-    stream_n += out->len;
-    rep_out_clear(out);
-}
-
 static void run_live(const struct rep_peer *peer, uint64_t pos)
 {
     char *buf = malloc(OUT);
@@ -159,52 +141,11 @@ static void run_scan(const struct rep_peer *peer)
         status = rep_scan_step(&scan, peer, &out);
         spent += now_ns() - t;
         if (status == REP_SCAN_DONE || OUT - out.len < REP_SCAN_ROOM) {
-            keep(&out);
+            rep_out_clear(&out);
         }
     } while (status == REP_SCAN_MORE);
     report("scan and format, an item", spent, scan.items);
     free(buf);
-}
-
-static void run_apply(int reader, const char *what)
-{
-    struct rep_apply_config config = {
-        .dialect = WIRE_OURS, .reader = reader, .floors = floors, .log = rlog};
-    struct rep_apply *ap = rep_apply_new(&config);
-    struct rep_apply_stats st;
-    struct wire_msg msg;
-    size_t at = 0, used;
-    double spent = now_ns();
-
-    must(ap != NULL, "rep_apply_new");
-    while (at < stream_n) {
-        size_t n = stream_n - at < 65536 ? stream_n - at : 65536;
-
-        must(rep_apply_feed(ap, stream + at, n, &used, &msg) != REP_APPLY_BAD,
-             "rep_apply_feed");
-        at += used;
-    }
-    spent = now_ns() - spent;
-    rep_apply_stats(ap, &st);
-    report(what, spent, st.items);
-    must(st.stale == 0 && st.unstorable == 0, "apply");
-    rep_apply_free(ap);
-}
-
-static void run_parse(void)
-{
-    struct wire_msg msg;
-    size_t at = 0, used = 0, n = 0;
-    double spent = now_ns();
-
-    while (at < stream_n) {
-        must(wire_parse(WIRE_OURS, stream + at, stream_n - at, &msg, &used) ==
-                 WIRE_OK,
-             "wire_parse");
-        at += used + (msg.has_data ? msg.nbytes + 2 : 0);
-        n++;
-    }
-    report("parse alone, a line", now_ns() - spent, n);
 }
 
 int main(int argc, char **argv)
@@ -237,13 +178,7 @@ int main(int argc, char **argv)
     run_live(&peer, pos);
     report("change, logged", change_all(items), items);
     run_scan(&peer);
-    run_parse();
     store_fini();
-    start(memory, true);
-    run_apply(peer.reader, "parse and apply, a new item");
-    run_apply(peer.reader, "parse and apply, the same again");
-    store_fini();
-    free(stream);
     rep_log_free(rlog);
     rep_floor_free(floors);
     return EXIT_SUCCESS;

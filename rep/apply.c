@@ -1,5 +1,6 @@
 #include "rep/apply.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,7 @@ static const char *printable(const struct frame_msg *msg)
 {
     static _Thread_local char key[KEY_MAX_LENGTH + 1];
 
+    assert(msg->key != NULL);
     for (unsigned i = 0; i < msg->nkey; i++) {
         unsigned char c = (unsigned char)msg->key[i];
 
@@ -293,6 +295,7 @@ static enum rep_apply_status begin_big(struct rep_apply *ap,
     struct store_incoming in = incoming(ap, &c->msg);
     struct big *big = &ap->big;
 
+    assert(c->msg.key != NULL);
     big->msg = c->msg;
     memcpy(big->key, c->msg.key, c->msg.nkey);
     big->msg.key = big->key;
@@ -552,6 +555,8 @@ static enum rep_apply_status gather(struct rep_apply *ap, struct rd *body,
         if (c->msg.key != NULL) {
             c->key = store_key(c->msg.key, c->msg.nkey);
             store_prefetch_stripe(c->key.hv);
+            rep_floor_prefetch(ap->config.floors,
+                               hash_key_agreed(c->key.ptr, c->key.len));
         }
         g->n++;
     }

@@ -104,6 +104,11 @@ void rep_floor_free(struct rep_floor *t)
     }
 }
 
+void rep_floor_prefetch(const struct rep_floor *t, uint64_t hash)
+{
+    PREFETCH(&t->lines[line_of(t, hash)]);
+}
+
 uint64_t rep_floor_get(struct rep_floor *t, uint64_t hash)
 {
     uint64_t at = line_of(t, hash);

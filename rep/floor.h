@@ -62,6 +62,9 @@ void rep_floor_free(struct rep_floor *t);
 /* The floor of `hash`, 0 when there is none. */
 uint64_t rep_floor_get(struct rep_floor *t, uint64_t hash);
 
+/* A hint: rep_floor_get, or raise, will be called for this hash soon. */
+void rep_floor_prefetch(const struct rep_floor *t, uint64_t hash);
+
 /* Raises the floor of `hash` to `version`; false when it was there already.
  * (True also when the table had no place: the version then counts as
  * dropped.) */

@@ -179,9 +179,10 @@ END_TEST
 /* A change made upon ours comes right behind the word that ours came. */
 START_TEST(an_acknowledgement_before_it_makes_it_none)
 {
-    uint64_t v = set("k", "ours");
     struct frame_msg msg;
+    uint64_t v;
 
+    (void)set("k", "ours");
     ack_all();
     (void)rep_log_raise_low(rlog, config.reader);
     for (int i = 0; i < 2; i++) {

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "t/unit/applying.h"
 
 /* ---- order ---- */
@@ -79,6 +81,63 @@ START_TEST(an_answer_too_many_ends_the_link)
     miss("a", V(50));
     refuse = 1;
     ck_assert_int_eq(feed_key(FRAME_OFFER, "a", V(9)), REP_APPLY_BAD);
+}
+END_TEST
+
+/* ---- the lines of -vv ---- */
+
+static char *printed(FILE *to)
+{
+    static char text[4096];
+    size_t n;
+
+    rewind(to);
+    n = fread(text, 1, sizeof(text) - 1, to);
+    text[n] = '\0';
+    return text;
+}
+
+START_TEST(each_change_prints_its_line_and_its_answer)
+{
+    FILE *to = tmpfile();
+    int keep = dup(STDERR_FILENO);
+    char want[1024];
+    struct frame_msg msg;
+
+    ck_assert_ptr_nonnull(to);
+    msg = item_msg("k", "x", V(1));
+    msg.exptime = NOW + 9;
+    put(&msg);
+    msg = item_msg("a\n", "yy", V(2));
+    msg.bits = FRAME_HAS_CAS | FRAME_B64KEY;
+    msg.cas = 4711;
+    put(&msg);
+    msg = item_msg("k", "old", V(1) - 1);
+    put(&msg);
+    msg = key_msg(FRAME_DELETE, "k", V(3));
+    put(&msg);
+    msg = key_msg(FRAME_DELETE, "k", V(3));
+    put(&msg);
+    msg = (struct frame_msg){.type = FRAME_BARRIER, .version = V(4)};
+    put(&msg);
+    ck_assert_int_ge(dup2(fileno(to), STDERR_FILENO), 0);
+    atomic_store(&log_verbosity, 2);
+    ck_assert_int_eq(feed(), REP_APPLY_OK);
+    atomic_store(&log_verbosity, 1);
+    ck_assert_int_eq(feed_item("quiet", "x", V(5)), REP_APPLY_OK);
+    ck_assert_int_ge(dup2(keep, STDERR_FILENO), 0);
+    (void)close(keep);
+    (void)snprintf(want, sizeof(want),
+                   "<7 rep k 5 %u 1 %llu\nREP>7 STORED\n"
+                   "<7 rep a? 5 0 2 %llu 4711\nREP>7 STORED\n"
+                   "<7 rep k 5 0 3 %llu\nREP>7 NOT_STORED\n"
+                   "<7 delete k %llu\nREP>7 DELETED\n"
+                   "<7 delete k %llu\nREP>7 NOT_FOUND\n"
+                   "<7 flush_all 0 %llu\nREP>7 OK\n",
+                   NOW + 9, U(V(1)), U(V(2)), U(V(1) - 1), U(V(3)), U(V(3)),
+                   U(V(4)));
+    ck_assert_str_eq(printed(to), want);
+    (void)fclose(to);
 }
 END_TEST
 
@@ -262,6 +321,15 @@ START_TEST(a_value_in_parts_is_judged_when_it_is_complete)
 }
 END_TEST
 
+/* Of the class that large values lie in. */
+static uint64_t chunks_used(void)
+{
+    struct store_class_stats st;
+
+    ck_assert(store_class_stats(store_class_of(1, 0, 1000000), &st));
+    return st.used_chunks;
+}
+
 START_TEST(a_value_is_dropped_when_cancelled_or_the_link_ends)
 {
     struct frame_msg msg = begin_msg("k", 1000000, V(5));
@@ -269,12 +337,15 @@ START_TEST(a_value_is_dropped_when_cancelled_or_the_link_ends)
 
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
     ck_assert_int_eq(feed_parts(0, 700000, 50000), REP_APPLY_OK);
+    ck_assert_uint_gt(chunks_used(), 0);
     ck_assert_int_eq(feed_one(&cancel), REP_APPLY_OK);
+    ck_assert_uint_eq(chunks_used(), 0);
     ck_assert_str_eq(get("k"), "none");
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
     ck_assert_int_eq(feed_parts(0, 700000, 50000), REP_APPLY_OK);
     rep_apply_free(ap);
     ap = NULL;
+    ck_assert_uint_eq(chunks_used(), 0);
     ck_assert_str_eq(get("k"), "none");
     ck_assert_uint_eq(floor_of("k"), 0);
 }
@@ -354,6 +425,7 @@ int main(void)
     tcase_add_test(t, a_second_value_in_parts_ends_the_link);
     tcase_add_test(t, a_value_too_large_for_us_becomes_a_floor);
     tcase_add_test(t, a_value_that_memory_ran_out_for_becomes_a_floor);
+    tcase_add_test(t, each_change_prints_its_line_and_its_answer);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
