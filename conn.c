@@ -24,7 +24,8 @@
 
 #define POOL_BLOCK 32 /* connections allocated together */
 
-#define HANG_UP_SECONDS 5 /* a peer has to notice that we hung up */
+/* After we hung up: to the next bytes, and to the last that are read. */
+#define HANG_UP_SECONDS 5
 
 struct conn_block {
     struct conn_block *next;
