@@ -6,7 +6,7 @@
 #include "rep/core_state.h"
 
 /* Configured peers' connections without a hello, apart from strangers. */
-#define UNPROVEN_CONFIGURED 4
+#define UNPROVEN_CONFIGURED REP_CORE_PEERS
 
 struct rep_core *rep_core_new(const struct rep_core_config *config)
 {
@@ -34,9 +34,15 @@ void rep_core_free(struct rep_core *core)
 static void on_start(struct rep_core *core)
 {
     core->started = true;
-    core->quiet_since = core->now;
+    for (unsigned i = 0; i < core->config.peers; i++) {
+        core->peers[i].quiet_since = core->now;
+    }
     if (core->config.peers == 0) {
         core_say_listening(core);
+    }
+    if (core->config.serve_early) {
+        core->serving = true;
+        core_emit(core, REP_DO_SERVE, 0);
     }
 }
 
@@ -49,8 +55,7 @@ static void make_room(struct rep_core *core, bool configured)
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         struct core_conn *c = &core->conns[i];
 
-        if (c->state != CORE_ACCEPTED ||
-            (c->peer != CORE_NO_PEER) != configured) {
+        if (c->state != CORE_ACCEPTED || c->configured != configured) {
             continue;
         }
         n++;
@@ -59,7 +64,24 @@ static void make_room(struct rep_core *core, bool configured)
         }
     }
     if (n >= (configured ? UNPROVEN_CONFIGURED : REP_CORE_UNPROVEN)) {
-        core_conn_refuse(core, oldest);
+        core_conn_refuse(core, oldest, REP_REFUSAL_NONE);
+    }
+}
+
+/* Whose the accepted connection is: as far as the edge can tell by now, or by
+ * the run that has answered a dial of ours. */
+static void identify(const struct rep_core *core, struct core_conn *c,
+                     const struct rep_event *ev)
+{
+    c->configured = ev->configured;
+    c->peer = ev->configured ? ev->peer : REP_CORE_NO_PEER;
+    c->exact = ev->exact && c->peer != REP_CORE_NO_PEER;
+    assert(c->peer == REP_CORE_NO_PEER || c->peer < core->config.peers);
+    for (unsigned i = 0; i < core->config.peers && !c->exact; i++) {
+        if (c->run != 0 && c->run == core->peers[i].run) {
+            c->peer = i;
+            c->configured = c->exact = true;
+        }
     }
 }
 
@@ -75,7 +97,7 @@ static void on_accepted(struct rep_core *core, const struct rep_event *ev)
         core_emit(core, REP_DO_CLOSE, ev->conn);
         return;
     }
-    c->peer = ev->configured ? ev->peer : CORE_NO_PEER;
+    identify(core, c, ev);
     c->trusted = ev->trusted;
 }
 
@@ -96,6 +118,8 @@ static void on_connected(struct rep_core *core, const struct rep_event *ev)
         return;
     }
     c->dialled = true;
+    c->configured = true;
+    c->exact = true;
     c->loud = p->loud;
     c->peer = ev->peer;
     p->state = CORE_DIAL_OPEN;
@@ -110,16 +134,21 @@ static void on_dial_failed(struct rep_core *core, const struct rep_event *ev)
     }
 }
 
-/* Our own hello came back. The accepting end answers it, so that the dialling
- * end learns which peer leads to ourselves. */
+/* A dial led to ourselves. */
+static void dialled_self(struct rep_core *core, struct core_conn *c)
+{
+    core->peers[c->peer].self = true;
+    core_conn_forget(core, c, true, REP_CORE_SELF_MS);
+}
+
 static void on_self(struct rep_core *core, struct core_conn *c)
 {
     if (!c->dialled) {
-        core_emit(core, REP_DO_HELLO, c->id);
+        core_conn_refuse(core, c, REP_REFUSAL_SELF);
         return;
     }
     core_emit(core, REP_DO_CLOSE, c->id);
-    core_conn_forget(core, c, true, REP_CORE_SELF_MS);
+    dialled_self(core, c);
 }
 
 static bool slot_is_taken(const struct rep_core *core, uint8_t slot)
@@ -147,7 +176,7 @@ static void part_from_others(struct rep_core *core, const struct core_conn *but)
         if (c->state == CORE_LINKED) {
             core_link_cut(core, c);
         } else if (c->state == CORE_DIALLED || c->state == CORE_WAITING) {
-            core_conn_refuse(core, c);
+            core_conn_refuse(core, c, REP_REFUSAL_NONE);
         }
     }
 }
@@ -195,13 +224,19 @@ static void on_hello(struct rep_core *core, struct core_conn *c,
     }
     c->spoke = true;
     c->run = ev->run;
+    if (c->dialled) {
+        core->peers[c->peer].run = ev->run;
+        core->peers[c->peer].self = false;
+    } else {
+        identify(core, c, ev);
+    }
     if (ev->run == core->config.run) {
         on_self(core, c);
         return;
     }
     core_remember_hello(core, c->addr);
     if (ev->skew > REP_CORE_SKEW_MAX_MS) {
-        core_conn_refuse(core, c);
+        core_conn_refuse(core, c, REP_REFUSAL_CLOCK);
         return;
     }
     avoid_slot(core, c, ev->slot);
@@ -211,9 +246,18 @@ static void on_hello(struct rep_core *core, struct core_conn *c,
         return;
     }
     if (twin != NULL) {
-        core_conn_refuse(core, twin);
+        core_conn_refuse(core, twin, REP_REFUSAL_NONE);
     }
     core_admit(core, c, false);
+}
+
+/* It says that it is repcached 2.x: who was dialled may be, who dialled only
+ * where one is expected. */
+static bool is_believed(const struct rep_core *core, const struct core_conn *c)
+{
+    return !core->config.no_legacy &&
+           (c->dialled ||
+            (c->trusted && !core_said_hello_before(core, c->addr)));
 }
 
 static void on_legacy(struct rep_core *core, struct core_conn *c)
@@ -226,18 +270,26 @@ static void on_legacy(struct rep_core *core, struct core_conn *c)
         c->firm = true;
         return;
     case CORE_DIALLED:
-        c->spoke = true;
-        core_admit(core, c, true);
-        return;
     case CORE_ACCEPTED:
         c->spoke = true;
-        if (c->trusted && !core_said_hello_before(core, c->addr)) {
+        if (is_believed(core, c)) {
             core_admit(core, c, true);
         } else {
-            core_conn_refuse(core, c);
+            core_conn_refuse(core, c, REP_REFUSAL_NONE);
         }
         return;
     }
+}
+
+/* An occupant whose place `c` waits for has not answered yet. */
+static bool is_hopeful(const struct rep_core *core, const struct core_conn *c)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        if (core->conns[i].asked && core_competes(core, c, &core->conns[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* An occupant lives: nobody need wait for its place any longer. */
@@ -250,21 +302,21 @@ static void on_heard(struct rep_core *core, struct core_conn *c)
     }
     c->asked = false;
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
-        if (core->conns[i].state == CORE_LINKED && core->conns[i].asked) {
-            return;
-        }
-    }
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
-        if (core->conns[i].state == CORE_WAITING) {
-            core_turn_away(core, &core->conns[i]);
+        struct core_conn *waiting = &core->conns[i];
+
+        if (waiting->state == CORE_WAITING && !is_hopeful(core, waiting)) {
+            core_turn_away(core, waiting);
         }
     }
 }
 
-static void on_closed(struct rep_core *core, struct core_conn *c)
+static void on_closed(struct rep_core *core, struct core_conn *c,
+                      enum rep_refusal refusal)
 {
     if (c->state == CORE_LINKED) {
         core_link_down(core, c);
+    } else if (c->dialled && refusal == REP_REFUSAL_SELF) {
+        dialled_self(core, c);
     } else {
         core_conn_forget(core, c, false, 0);
     }
@@ -308,9 +360,7 @@ static void on_copy_received(struct rep_core *core, struct core_conn *c)
         return;
     }
     c->received = true;
-    if (c->peer != CORE_NO_PEER) {
-        core->peers[c->peer].copied = true;
-    }
+    core_note_copied(core, c);
     if (c->dialled) {
         core_print(core, REP_LINE_START, c->id);
     }
@@ -335,10 +385,11 @@ static void on_stop(struct rep_core *core)
         if (c->state == CORE_LINKED) {
             core_emit(core, REP_DO_DRAIN, c->id);
         } else if (c->state != CORE_FREE) {
-            core_conn_refuse(core, c);
+            core_conn_refuse(core, c, REP_REFUSAL_NONE);
         }
     }
 }
+
 static void dispatch_conn(struct rep_core *core, const struct rep_event *ev)
 {
     struct core_conn *c = core_conn_find(core, ev->conn);
@@ -354,13 +405,13 @@ static void dispatch_conn(struct rep_core *core, const struct rep_event *ev)
         on_legacy(core, c);
         return;
     case REP_EV_NONSENSE:
-        core_conn_refuse(core, c);
+        core_conn_refuse(core, c, REP_REFUSAL_NONE);
         return;
     case REP_EV_HEARD:
         on_heard(core, c);
         return;
     case REP_EV_CLOSED:
-        on_closed(core, c);
+        on_closed(core, c, ev->refusal);
         return;
     case REP_EV_SCAN_DONE:
         on_scan_done(core, c);
@@ -429,22 +480,81 @@ const struct rep_action *rep_core_step(struct rep_core *core,
     return core->actions;
 }
 
-enum rep_link_status rep_core_status(const struct rep_core *core)
-{
-    bool dialing = false;
+/* ---- what is so ------------------------------------------------------ */
 
+static enum rep_link_status conn_status(const struct core_conn *c)
+{
+    return c->announced && !c->scanning && c->received ? REP_LINKED
+                                                       : REP_COPYING;
+}
+
+uint32_t rep_core_peer_conn(const struct rep_core *core, unsigned peer)
+{
+    const struct core_conn *c = core_link_of(core, peer, false);
+
+    return c != NULL ? c->id : 0;
+}
+
+enum rep_link_status rep_core_peer_status(const struct rep_core *core,
+                                          unsigned peer)
+{
+    const struct core_conn *c = core_link_of(core, peer, false);
+
+    if (c != NULL) {
+        return conn_status(c);
+    }
+    return core->peers[peer].state != CORE_DIAL_IDLE ? REP_DIALING
+                                                     : REP_LISTENING;
+}
+
+bool rep_core_peer_is_self(const struct rep_core *core, unsigned peer)
+{
+    return core->peers[peer].self;
+}
+
+enum rep_link_status rep_core_conn_status(const struct rep_core *core,
+                                          uint32_t conn)
+{
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         const struct core_conn *c = &core->conns[i];
 
-        if (c->state == CORE_LINKED) {
-            return c->announced && !c->scanning && c->received ? REP_LINKED
-                                                               : REP_COPYING;
+        if (c->state == CORE_LINKED && c->id == conn) {
+            return conn_status(c);
         }
     }
+    return REP_LISTENING;
+}
+
+static enum rep_link_status least_good_peer(const struct rep_core *core)
+{
+    enum rep_link_status least = REP_LINKED;
+
     for (unsigned i = 0; i < core->config.peers; i++) {
-        dialing = dialing || core->peers[i].state == CORE_DIAL_PENDING ||
-                  core->peers[i].state == CORE_DIAL_OPEN ||
-                  core->peers[i].state == CORE_DIAL_SLEEPING;
+        enum rep_link_status status = rep_core_peer_status(core, i);
+
+        least = status < least && !core->peers[i].self ? status : least;
     }
-    return dialing ? REP_DIALING : REP_LISTENING;
+    return least;
+}
+
+enum rep_link_status rep_core_status(const struct rep_core *core)
+{
+    unsigned peers = core_count_peers(core);
+    unsigned links = core_count_linked(core);
+    enum rep_link_status least = REP_LINKED;
+
+    if (links == 0 && peers == 0) {
+        return REP_LISTENING;
+    }
+    if (links == 0 || peers > 1) {
+        least = least_good_peer(core);
+    }
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c->state == CORE_LINKED && conn_status(c) < least) {
+            least = conn_status(c);
+        }
+    }
+    return least;
 }

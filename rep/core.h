@@ -1,6 +1,6 @@
 /*
  * rep_core - what replication decides: when to dial, whom to believe, which
- * of two connections to keep, when to copy, when to serve.
+ * of two connections to keep, when to catch up, when to serve.
  *
  * A pure step function: (state, event, now) -> actions. It knows no socket,
  * no clock and no store; replication.c turns what happens into events and
@@ -10,8 +10,10 @@
  *
  * One peer has one connection. Two completed hellos of the same run: the one
  * dialled by the lower run id stays, of two with the same dialler the newer,
- * so that both ends choose alike. A stranger proves nothing by silence: only
- * an address the edge calls trusted may become a legacy peer that way.
+ * so that both ends choose alike. A configured peer has a place of its own,
+ * which others may have while it is away; who configured nobody has one place.
+ * A stranger proves nothing by silence: only an address the edge calls trusted
+ * may become a legacy peer that way.
  *
  * Layer:     4. Includes layer 0 only.
  * Threads:   one at a time; the replication thread.
@@ -26,9 +28,11 @@
 
 #include "base/util.h"
 
-#define REP_CORE_PEERS   4  /* most configured peers */
-#define REP_CORE_CONNS   32 /* most connections known at a time */
-#define REP_CORE_ACTIONS 64 /* most actions of one step */
+#define REP_CORE_PEERS   8   /* most configured peers */
+#define REP_CORE_CONNS   48  /* most connections known at a time */
+#define REP_CORE_ACTIONS 128 /* most actions of one step */
+
+#define REP_CORE_NO_PEER UINT32_MAX
 
 #define REP_CORE_UNPROVEN    16   /* strangers who have not said hello */
 #define REP_CORE_UNPROVEN_MS 3000 /* how long they may take */
@@ -45,20 +49,24 @@ struct rep_core_config {
     uint32_t timeout; /* ms: a silent peer is down */
     unsigned peers;   /* how many are dialled: peer numbers 0.. */
     uint8_t slot;     /* of our versions */
+    bool serve_early; /* open the client port before a copy came */
+    bool no_legacy;   /* repcached 2.x is nobody's peer */
 };
 
 enum rep_event_kind {
     REP_EV_START,         /* once, first */
     REP_EV_TICK,          /* the time of REP_DO_TIMER has come */
-    REP_EV_ACCEPTED,      /* conn, addr, configured, trusted */
+    REP_EV_ACCEPTED,      /* conn, addr, peer, configured, trusted */
     REP_EV_CONNECTED,     /* conn, peer, addr: a dial got through */
     REP_EV_DIAL_FAILED,   /* peer, cause */
-    REP_EV_HELLO,         /* conn, run, slot, skew: a valid hello came */
+    REP_EV_HELLO,         /* conn, run, slot, skew, port: a valid hello came;
+                           * accepted: peer, configured, exact, as now known */
     REP_EV_LEGACY,        /* conn: a command of repcached 2.x came */
     REP_EV_NONSENSE,      /* conn: its first line was neither */
     REP_EV_HEARD,         /* conn: bytes came */
-    REP_EV_CLOSED,        /* conn: ended by the other side or an error */
-    REP_EV_SCAN_DONE,     /* conn: the scan was sent */
+    REP_EV_CLOSED,        /* conn, refusal: ended by the other side, in those
+                           * words if it said any, or by an error */
+    REP_EV_SCAN_DONE,     /* conn: the scan, or all it caught up on, was sent */
     REP_EV_COPY_RECEIVED, /* conn: the peer's copy has ended */
     REP_EV_OVERRUN,       /* conn, version: changes from it on were lost */
     REP_EV_STOP,          /* the process ends */
@@ -67,15 +75,28 @@ enum rep_event_kind {
 
 enum rep_cause { REP_REFUSED, REP_SILENT, REP_UNKNOWN_HOST };
 
+/* What an acceptor tells who said hello and is turned away. */
+enum rep_refusal {
+    REP_REFUSAL_NONE,
+    REP_REFUSAL_BUSY,     /* the place is taken */
+    REP_REFUSAL_STRANGER, /* nobody configured it, and no place is free */
+    REP_REFUSAL_SELF,     /* it is the acceptor itself */
+    REP_REFUSAL_CLOCK,    /* its clock is too far ahead */
+};
+
 struct rep_event {
     enum rep_event_kind kind;
     uint32_t conn;
-    unsigned peer;
-    uint64_t addr;   /* the same for two connections from one address */
-    bool configured; /* the address is a configured peer's */
-    bool trusted;    /* configured, or one of rep_legacy= */
+    unsigned peer; /* whose number this is; REP_CORE_NO_PEER: cannot tell */
+    uint64_t addr; /* the same for two connections from one address */
+    bool
+        configured; /* it may be a configured peer, though which is not known */
+    bool exact;     /* `peer` by address and port */
+    bool trusted;   /* configured, or one of rep_legacy= */
     enum rep_cause cause;
+    enum rep_refusal refusal;
     uint64_t run;
+    uint16_t port; /* on which it listens, 0: it did not say; for the edge */
     uint8_t slot;
     int64_t skew; /* ms by which the peer's clock is ahead */
     uint64_t version;
@@ -85,10 +106,12 @@ enum rep_action_kind {
     REP_DO_LISTENING, /* say that we listen; bind what is not bound yet */
     REP_DO_DIAL,      /* peer, loud, next: resolve and connect */
     REP_DO_UNDIAL,    /* peer: forget the dial under way */
-    REP_DO_CLOSE,     /* conn: at once, unread bytes too */
+    REP_DO_CLOSE,     /* conn, refusal: at once, unread bytes too; with a
+                       * refusal, when that is said */
     REP_DO_HELLO,     /* conn: send ours */
     REP_DO_SLOT,      /* slot: draw versions in it from now on */
     REP_DO_LINK,      /* conn, legacy: obey its lines, send it the log */
+    REP_DO_CATCH_UP,  /* conn: send what it lacks, then REP_EV_SCAN_DONE */
     REP_DO_SCAN,      /* conn, version: send everything from it on */
     REP_DO_ANNOUNCE,  /* conn: say that the copy is complete */
     REP_DO_BEAT,      /* conn: let the peer hear us */
@@ -115,6 +138,7 @@ struct rep_action {
     bool loud;   /* DIAL: print that we dial and that it failed */
     bool next;   /* DIAL: begin with the address after the last one */
     bool legacy; /* LINK */
+    enum rep_refusal refusal;
     uint8_t slot;
     enum rep_line line;
     uint64_t version;
@@ -142,6 +166,20 @@ const struct rep_action *rep_core_step(struct rep_core *core,
                                        const struct rep_event *event,
                                        uint64_t now, size_t *n);
 
+/* Of the whole: the least good of its peers; with one configured peer or none,
+ * of whoever is linked. Of one configured peer. Of one connection: COPYING or
+ * LINKED, LISTENING when it is not linked. */
 enum rep_link_status rep_core_status(const struct rep_core *core);
+enum rep_link_status rep_core_peer_status(const struct rep_core *core,
+                                          unsigned peer);
+enum rep_link_status rep_core_conn_status(const struct rep_core *core,
+                                          uint32_t conn);
+
+/* The connection by which a configured peer is linked; 0: by none. Two peers
+ * that turned out to be one node have one. */
+uint32_t rep_core_peer_conn(const struct rep_core *core, unsigned peer);
+
+/* The name of the peer leads to ourselves: nobody is missed there. */
+bool rep_core_peer_is_self(const struct rep_core *core, unsigned peer);
 
 #endif

@@ -37,9 +37,21 @@ uint64_t core_jitter(struct rep_core *core, uint32_t ms)
     return ms / 2 + core_draw(core) % (ms / 2 + 1);
 }
 
-static unsigned slots(const struct rep_core *core)
+unsigned core_count_peers(const struct rep_core *core)
 {
-    return core->config.peers > 1 ? core->config.peers : 1;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < core->config.peers; i++) {
+        n += !core->peers[i].self;
+    }
+    return n;
+}
+
+static unsigned places(const struct rep_core *core)
+{
+    unsigned n = core_count_peers(core);
+
+    return n > 1 ? n : 1;
 }
 
 #define TO(state) (1U << (state))
@@ -86,7 +98,7 @@ struct core_conn *core_conn_add(struct rep_core *core,
 
         if (c->state == CORE_FREE) {
             *c = (struct core_conn){.id = ev->conn, .addr = ev->addr};
-            c->peer = CORE_NO_PEER;
+            c->peer = REP_CORE_NO_PEER;
             c->heard = core->now;
             core_conn_set_state(core, c, state);
             return c;
@@ -118,7 +130,8 @@ void core_remember_hello(struct rep_core *core, uint64_t addr)
 bool core_may_stay_silent(const struct rep_core *core,
                           const struct core_conn *c)
 {
-    return c->trusted && !c->spoke && !core_said_hello_before(core, c->addr);
+    return c->trusted && !c->spoke && !core->config.no_legacy &&
+           !core_said_hello_before(core, c->addr);
 }
 
 unsigned core_count_linked(const struct rep_core *core)
@@ -131,17 +144,63 @@ unsigned core_count_linked(const struct rep_core *core)
     return n;
 }
 
-/* The peer has a connection that is surely its own. */
-bool core_peer_has_link(const struct rep_core *core, unsigned peer)
+/* By its number, or by the run that a dial to it has met: two names may lead
+ * to one node, which has one link. */
+bool core_is_link_of(const struct rep_core *core, const struct core_conn *c,
+                     unsigned peer)
+{
+    return c->state == CORE_LINKED &&
+           (c->peer == peer ||
+            (c->run != 0 && c->run == core->peers[peer].run));
+}
+
+const struct core_conn *core_link_of(const struct rep_core *core, unsigned peer,
+                                     bool firm)
 {
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         const struct core_conn *c = &core->conns[i];
 
-        if (c->state == CORE_LINKED && c->firm && c->peer == peer) {
-            return true;
+        if (core_is_link_of(core, c, peer) && (c->firm || !firm)) {
+            return c;
         }
     }
-    return false;
+    return NULL;
+}
+
+/* The occupant of the place that is the configured peer's own. */
+static const struct core_conn *occupant(const struct rep_core *core,
+                                        const struct core_conn *c)
+{
+    return c->peer != REP_CORE_NO_PEER ? core_link_of(core, c->peer, false)
+                                       : NULL;
+}
+
+static bool has_place(const struct rep_core *core, const struct core_conn *c)
+{
+    return core_count_linked(core) < places(core) && occupant(core, c) == NULL;
+}
+
+bool core_competes(const struct rep_core *core, const struct core_conn *c,
+                   const struct core_conn *old)
+{
+    const struct core_conn *own = occupant(core, c);
+
+    if (old->state != CORE_LINKED || (old->configured && !c->configured)) {
+        return false;
+    }
+    if (own != NULL) {
+        return old == own;
+    }
+    /* What nobody calls its own may be given to anybody. */
+    return c->peer == REP_CORE_NO_PEER || old->peer == REP_CORE_NO_PEER;
+}
+
+void core_note_copied(struct rep_core *core, const struct core_conn *c)
+{
+    for (unsigned i = 0; i < core->config.peers; i++) {
+        core->peers[i].copied =
+            core->peers[i].copied || core_is_link_of(core, c, i);
+    }
 }
 
 /* ---- ends of things ------------------------------------------------- */
@@ -167,14 +226,16 @@ void core_dial_failed(struct rep_core *core, unsigned peer, bool absent,
                                                        : REP_CORE_DIAL_MAX_MS;
     p->absent = absent;
     p->said = true;
-    core_say_listening(core);
+    if (core_count_linked(core) == 0) {
+        core_say_listening(core);
+    }
 }
 
 /* Forgets an unproven or waiting connection; its dial failed with it. */
 void core_conn_forget(struct rep_core *core, struct core_conn *c, bool absent,
                       uint32_t at_least)
 {
-    bool dial = c->dialled && c->peer != CORE_NO_PEER &&
+    bool dial = c->dialled && c->peer != REP_CORE_NO_PEER &&
                 core->peers[c->peer].state == CORE_DIAL_OPEN;
     unsigned peer = c->peer;
 
@@ -185,21 +246,28 @@ void core_conn_forget(struct rep_core *core, struct core_conn *c, bool absent,
     }
 }
 
-void core_conn_refuse(struct rep_core *core, struct core_conn *c)
+void core_conn_refuse(struct rep_core *core, struct core_conn *c,
+                      enum rep_refusal why)
 {
-    core_emit(core, REP_DO_CLOSE, c->id);
+    bool may_read = !c->dialled && c->run != 0;
+
+    core_emit(core, REP_DO_CLOSE, c->id)->refusal =
+        may_read ? why : REP_REFUSAL_NONE;
     core_conn_forget(core, c, false, 0);
 }
 
 void core_turn_away(struct rep_core *core, struct core_conn *c)
 {
     core_print(core, REP_LINE_ALREADY, c->id);
-    core_conn_refuse(core, c);
+    core_conn_refuse(core, c,
+                     c->configured || core->config.peers == 0
+                         ? REP_REFUSAL_BUSY
+                         : REP_REFUSAL_STRANGER);
 }
 
 static void link_up(struct rep_core *core, struct core_conn *c, bool legacy);
 
-/* A place became free: the longest waiting newcomer takes it. */
+/* A place became free: who waits for it longest takes it. */
 static void admit_waiting(struct rep_core *core)
 {
     struct core_conn *first = NULL;
@@ -207,27 +275,36 @@ static void admit_waiting(struct rep_core *core)
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         struct core_conn *c = &core->conns[i];
 
-        if (c->state == CORE_WAITING &&
+        if (c->state == CORE_WAITING && has_place(core, c) &&
             (first == NULL || c->since < first->since)) {
             first = c;
         }
     }
-    if (first != NULL && core_count_linked(core) < slots(core)) {
+    if (first != NULL) {
         link_up(core, first, false);
     }
 }
 
-/* The link has ended. */
+static void end_link(struct rep_core *core, struct core_conn *c)
+{
+    for (unsigned i = 0; i < core->config.peers; i++) {
+        if (core_is_link_of(core, c, i)) {
+            core->peers[i].quiet_since = core->now;
+        }
+    }
+    core_conn_set_state(core, c, CORE_FREE);
+    if (!core->stopping) {
+        core_print(core, REP_LINE_CLOSE, c->id);
+        core_say_listening(core);
+    }
+}
+
 void core_link_down(struct rep_core *core, struct core_conn *c)
 {
-    core_conn_set_state(core, c, CORE_FREE);
-    core->quiet_since = core->now;
-    if (core->stopping) {
-        return;
+    end_link(core, c);
+    if (!core->stopping) {
+        admit_waiting(core);
     }
-    core_print(core, REP_LINE_CLOSE, c->id);
-    core_say_listening(core);
-    admit_waiting(core);
 }
 
 void core_link_cut(struct rep_core *core, struct core_conn *c)
@@ -271,11 +348,14 @@ void core_begin_scan(struct rep_core *core, struct core_conn *c,
     core_emit(core, REP_DO_SCAN, c->id)->version = version;
 }
 
+/* Who is taken for repcached 2.x because it said nothing is told hello all the
+ * same: 2.x ignores it, and one of ours whose hello is late learns from it that
+ * what follows is not for it. */
 static void link_up(struct rep_core *core, struct core_conn *c, bool legacy)
 {
     struct rep_action *a;
 
-    if (!legacy && !c->dialled) {
+    if (!c->dialled && (!legacy || !c->spoke)) {
         core_emit(core, REP_DO_HELLO, c->id);
     }
     core_conn_set_state(core, c, CORE_LINKED);
@@ -286,7 +366,7 @@ static void link_up(struct rep_core *core, struct core_conn *c, bool legacy)
     /* A legacy peer that dialled sends no copy. */
     c->received = legacy && !c->dialled;
     core->said_listening = false;
-    if (c->peer != CORE_NO_PEER) {
+    if (c->peer != REP_CORE_NO_PEER) {
         peer_linked(core, c->peer, c);
     }
     link_lines(core, c);
@@ -294,18 +374,29 @@ static void link_up(struct rep_core *core, struct core_conn *c, bool legacy)
     a->legacy = legacy;
     /* A legacy peer that we dialled takes whatever comes for newer than its
      * own: ours waits until its copy has come, and been compared. */
-    if (c->received || !legacy) {
+    if (!legacy) {
+        c->scanning = true;
+        core_emit(core, REP_DO_CATCH_UP, c->id);
+    } else if (c->received) {
         core_begin_scan(core, c, 0);
     }
+}
+
+/* `c` is the same node as `other`, of which more may be known. */
+static void learn_from(struct core_conn *c, const struct core_conn *other)
+{
+    if (c->peer == REP_CORE_NO_PEER && other->configured) {
+        c->peer = other->peer;
+        c->configured = true;
+    }
+    c->exact = c->exact || (other->exact && other->peer == c->peer);
 }
 
 /* Puts `c` in the place of `old`, without the lines of an end. */
 static void link_replace(struct rep_core *core, struct core_conn *old,
                          struct core_conn *c)
 {
-    if (c->peer == CORE_NO_PEER) {
-        c->peer = old->peer;
-    }
+    learn_from(c, old);
     core_emit(core, REP_DO_CLOSE, old->id);
     core_conn_set_state(core, old, CORE_FREE);
     link_up(core, c, false);
@@ -322,32 +413,32 @@ void core_keep_one(struct rep_core *core, struct core_conn *old,
         link_replace(core, old, c);
         return;
     }
-    if (old->peer == CORE_NO_PEER && c->peer != CORE_NO_PEER) {
-        old->peer = c->peer; /* proven to be the one we dial */
-        core->peers[c->peer].copied =
-            core->peers[c->peer].copied || old->received;
+    learn_from(old, c);
+    if (old->received) {
+        core_note_copied(core, old);
     }
     if (!c->dialled) {
         core_emit(core, REP_DO_HELLO, c->id); /* it may need that proof */
     }
     core_emit(core, REP_DO_CLOSE, c->id);
-    if (c->dialled && c->peer != CORE_NO_PEER) {
+    if (c->dialled && c->peer != REP_CORE_NO_PEER) {
         core->peers[c->peer].state = CORE_DIAL_IDLE;
     }
     core_conn_set_state(core, c, CORE_FREE);
 }
 
 /* An occupant that has to make room for `c` without being asked: one that
- * silence alone brought in, or one nobody configured, for a configured one. */
+ * silence alone brought in, one nobody configured, for a configured one, or one
+ * that is not as surely the peer that both say they are. */
 static struct core_conn *find_yielding(struct rep_core *core,
                                        const struct core_conn *c)
 {
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         struct core_conn *old = &core->conns[i];
 
-        if (old->state == CORE_LINKED &&
-            (!old->firm ||
-             (old->peer == CORE_NO_PEER && c->peer != CORE_NO_PEER))) {
+        if (core_competes(core, c, old) &&
+            (!old->firm || (c->configured && !old->configured) ||
+             (c->exact && !old->exact && c->peer == old->peer))) {
             return old;
         }
     }
@@ -355,14 +446,14 @@ static struct core_conn *find_yielding(struct rep_core *core,
 }
 
 /* Asks the occupants for a sign of life: true if any can give one. */
-static bool ask_occupants(struct rep_core *core)
+static bool ask_occupants(struct rep_core *core, const struct core_conn *c)
 {
     bool any = false;
 
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         struct core_conn *old = &core->conns[i];
 
-        if (old->state == CORE_LINKED && !old->legacy) {
+        if (core_competes(core, c, old) && !old->legacy) {
             old->asked = true;
             old->beat = core->now;
             core_emit(core, REP_DO_BEAT, old->id);
@@ -372,24 +463,34 @@ static bool ask_occupants(struct rep_core *core)
     return any;
 }
 
+static unsigned count_waiting(const struct rep_core *core)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        n += core->conns[i].state == CORE_WAITING;
+    }
+    return n;
+}
+
 /* `c` proved to be a peer: a place for it, if there is one. */
 void core_admit(struct rep_core *core, struct core_conn *c, bool legacy)
 {
     struct core_conn *old;
 
-    if (core_count_linked(core) < slots(core)) {
+    if (has_place(core, c)) {
         link_up(core, c, legacy);
         return;
     }
     old = find_yielding(core, c);
     if (old != NULL && (!legacy || c->spoke)) {
-        core_link_cut(core, old);
-        if (c->state != CORE_LINKED) {
-            link_up(core, c, legacy);
-        }
+        end_link(core, old);
+        core_emit(core, REP_DO_CLOSE, old->id);
+        link_up(core, c, legacy);
         return;
     }
-    if (!legacy && ask_occupants(core)) {
+    if (!legacy && count_waiting(core) < CORE_WAITERS &&
+        ask_occupants(core, c)) {
         core_conn_set_state(core, c, CORE_WAITING);
         return;
     }

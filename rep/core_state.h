@@ -14,9 +14,9 @@
 
 #include "rep/core.h"
 
-#define CORE_NO_PEER UINT32_MAX
 #define CORE_NEVER   UINT64_MAX
 #define CORE_KNOWN   64 /* addresses that said hello, remembered */
+#define CORE_WAITERS 8  /* newcomers who wait for a place */
 
 enum core_conn_state {
     CORE_FREE,
@@ -29,7 +29,7 @@ enum core_conn_state {
 struct core_conn {
     enum core_conn_state state;
     uint32_t id;
-    unsigned peer;  /* configured peer, or CORE_NO_PEER */
+    unsigned peer;  /* configured peer, or REP_CORE_NO_PEER */
     uint64_t addr;  /* as the edge names it */
     uint64_t run;   /* after its hello */
     uint8_t slot;   /* as its hello said */
@@ -38,16 +38,18 @@ struct core_conn {
     uint64_t beat;  /* ms of our last beat */
     uint64_t lost;  /* least version lost while a scan runs */
     bool dialled;
-    bool loud;      /* dialled, and the connect line was printed */
-    bool trusted;   /* may be a silent legacy peer */
-    bool spoke;     /* sent something */
-    bool legacy;    /* LINKED: repcached 2.x */
-    bool firm;      /* LINKED by more than silence */
-    bool asked;     /* LINKED: a newcomer waits for a sign of life */
-    bool scanning;  /* LINKED: our scan runs */
-    bool behind;    /* LINKED: `lost` has to be scanned, too */
-    bool announced; /* LINKED: our copy is complete */
-    bool received;  /* LINKED: the peer's copy is complete */
+    bool configured; /* `peer` is known, or one of them it may be */
+    bool exact;      /* `peer` is proven by a dial or by its port */
+    bool loud;       /* dialled, and the connect line was printed */
+    bool trusted;    /* may be a silent legacy peer */
+    bool spoke;      /* sent something */
+    bool legacy;     /* LINKED: repcached 2.x */
+    bool firm;       /* LINKED by more than silence */
+    bool asked;      /* LINKED: a newcomer waits for a sign of life */
+    bool scanning;   /* LINKED: our scan runs */
+    bool behind;     /* LINKED: `lost` has to be scanned, too */
+    bool announced;  /* LINKED: our copy is complete */
+    bool received;   /* LINKED: the peer's copy is complete */
 };
 
 enum core_dial_state {
@@ -59,14 +61,17 @@ enum core_dial_state {
 
 struct core_peer {
     enum core_dial_state state;
-    uint64_t at;      /* SLEEPING: ms of the next attempt */
-    uint32_t backoff; /* ms */
-    bool dialled;     /* at least once */
-    bool said;        /* the present failure was printed */
-    bool loud;        /* the attempt under way is printed */
-    bool next;        /* the last address led nowhere */
-    bool absent;      /* it refused: nobody there to wait for */
-    bool copied;      /* its copy came */
+    uint64_t at;          /* SLEEPING: ms of the next attempt */
+    uint32_t backoff;     /* ms */
+    bool dialled;         /* at least once */
+    bool said;            /* the present failure was printed */
+    bool loud;            /* the attempt under way is printed */
+    bool next;            /* the last address led nowhere */
+    bool absent;          /* it refused: nobody there to wait for */
+    bool copied;          /* its copy came */
+    bool self;            /* its name leads to ourselves: no peer at all */
+    uint64_t run;         /* that answered our last dial; 0: none yet */
+    uint64_t quiet_since; /* ms since which it has had no link */
 };
 
 struct rep_core {
@@ -75,7 +80,6 @@ struct rep_core {
     uint64_t random;
     uint64_t timer;       /* ms asked for by the last TIMER, or CORE_NEVER */
     uint64_t judge_after; /* ms; before, nobody is called silent */
-    uint64_t quiet_since; /* ms since which there has been no link */
     uint64_t stop_at;     /* stopping: ms of the bound */
     bool started, serving, stopping, ended;
     bool said_listening;
@@ -110,10 +114,11 @@ struct core_conn *core_conn_add(struct rep_core *core,
 void core_conn_forget(struct rep_core *core, struct core_conn *c, bool absent,
                       uint32_t at_least);
 
-/* The same, and closes it. */
-void core_conn_refuse(struct rep_core *core, struct core_conn *c);
+/* The same, and closes it, with words if it said hello to us. */
+void core_conn_refuse(struct rep_core *core, struct core_conn *c,
+                      enum rep_refusal why);
 
-/* The same, and says that the place is taken. */
+/* The same, because there is no place. */
 void core_turn_away(struct rep_core *core, struct core_conn *c);
 
 bool core_said_hello_before(const struct rep_core *core, uint64_t addr);
@@ -122,7 +127,25 @@ bool core_may_stay_silent(const struct rep_core *core,
                           const struct core_conn *c);
 
 unsigned core_count_linked(const struct rep_core *core);
-bool core_peer_has_link(const struct rep_core *core, unsigned peer);
+
+/* The configured peers that are others than ourselves. */
+unsigned core_count_peers(const struct rep_core *core);
+
+/* `c` is linked, and with that configured peer. */
+bool core_is_link_of(const struct rep_core *core, const struct core_conn *c,
+                     unsigned peer);
+
+/* The link of that configured peer, NULL: none. `firm`: only one that is
+ * surely its own. */
+const struct core_conn *core_link_of(const struct rep_core *core, unsigned peer,
+                                     bool firm);
+
+/* `c` could have the place of `old`, if that one gave it up. For a stranger no
+ * configured peer is even asked. */
+bool core_competes(const struct rep_core *core, const struct core_conn *c,
+                   const struct core_conn *old);
+
+void core_note_copied(struct rep_core *core, const struct core_conn *c);
 void core_say_listening(struct rep_core *core);
 void core_dial_failed(struct rep_core *core, unsigned peer, bool absent,
                       uint32_t at_least);

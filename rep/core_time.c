@@ -53,12 +53,12 @@ static uint64_t beat_deadline(const struct rep_core *core,
 }
 
 /* The occupant gave no sign of life: its place goes to who waits for it. */
-static void drop_asked(struct rep_core *core)
+static void drop_asked(struct rep_core *core, const struct core_conn *waiting)
 {
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
         struct core_conn *c = &core->conns[i];
 
-        if (c->state == CORE_LINKED && c->asked) {
+        if (c->asked && core_competes(core, waiting, c)) {
             core_link_cut(core, c);
             return;
         }
@@ -74,14 +74,14 @@ static void judge_silence(struct rep_core *core, struct core_conn *c)
         if (core_may_stay_silent(core, c)) {
             core_admit(core, c, true);
         } else {
-            core_conn_refuse(core, c);
+            core_conn_refuse(core, c, REP_REFUSAL_NONE);
         }
         return;
     case CORE_DIALLED:
-        core_conn_refuse(core, c);
+        core_conn_refuse(core, c, REP_REFUSAL_NONE);
         return;
     case CORE_WAITING:
-        drop_asked(core);
+        drop_asked(core, c);
         if (c->state == CORE_WAITING) {
             core_turn_away(core, c);
         }
@@ -121,7 +121,7 @@ static void plan_dial(struct rep_core *core, unsigned peer)
     struct core_peer *p = &core->peers[peer];
     struct rep_action *a;
 
-    if (core_peer_has_link(core, peer)) {
+    if (core_link_of(core, peer, true) != NULL) {
         if (p->state == CORE_DIAL_PENDING) {
             /* It has sent no hello: the other side cannot have chosen it. */
             core_emit(core, REP_DO_UNDIAL, 0)->peer = peer;
@@ -146,37 +146,33 @@ static void plan_dial(struct rep_core *core, unsigned peer)
     }
 }
 
-/* When to give up waiting for a copy: after twice the timeout without a link
- * that may bring one. Our own dialect notices silence by itself. */
-static uint64_t serve_deadline(const struct rep_core *core)
+/* When to give up waiting for the copy of a peer: after twice the timeout
+ * without a link that may bring it. Our own dialect notices silence by itself;
+ * where nobody is, nothing can come from. */
+static uint64_t copy_deadline(const struct rep_core *core, unsigned peer)
 {
-    uint64_t since = core->quiet_since;
+    const struct core_peer *p = &core->peers[peer];
+    const struct core_conn *c = core_link_of(core, peer, true);
+    uint64_t wait = 2 * (uint64_t)core->config.timeout;
 
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
-        const struct core_conn *c = &core->conns[i];
-
-        if (c->state != CORE_LINKED || !c->firm || c->peer == CORE_NO_PEER) {
-            continue;
-        }
-        if (!c->legacy) {
-            return CORE_NEVER;
-        }
-        since = later(since, c->heard);
+    if (p->copied || (c == NULL && p->absent)) {
+        return 0;
     }
-    return since + 2 * (uint64_t)core->config.timeout;
+    if (c == NULL) {
+        return p->quiet_since + wait;
+    }
+    return c->legacy ? later(p->quiet_since, c->heard) + wait : CORE_NEVER;
 }
 
-/* Nobody is left whose copy could still be waited for. */
-static bool may_serve(const struct rep_core *core)
+/* When to serve: no copy is left that could be waited for. */
+static uint64_t serve_deadline(const struct rep_core *core)
 {
-    for (unsigned i = 0; i < core->config.peers; i++) {
-        const struct core_peer *p = &core->peers[i];
+    uint64_t at = 0;
 
-        if (!p->copied && !(p->absent && !core_peer_has_link(core, i))) {
-            return core->now >= serve_deadline(core);
-        }
+    for (unsigned i = 0; i < core->config.peers; i++) {
+        at = later(at, copy_deadline(core, i));
     }
-    return true;
+    return at;
 }
 
 static void plan_end(struct rep_core *core)
@@ -233,7 +229,7 @@ void core_plan(struct rep_core *core)
         for (unsigned i = 0; i < core->config.peers; i++) {
             plan_dial(core, i);
         }
-        if (!core->serving && may_serve(core)) {
+        if (!core->serving && core->now >= serve_deadline(core)) {
             core->serving = true;
             core_emit(core, REP_DO_SERVE, 0);
         }

@@ -224,6 +224,9 @@ static void perform_on_link(struct sim_node *n, const struct rep_action *a)
         sim_trace("%u: link %u scans from %llx", n->id, a->conn,
                   (unsigned long long)a->version);
         rep_link_scan(n->links[i], a->version);
+    } else if (a->kind == REP_DO_CATCH_UP) {
+        sim_trace("%u: link %u catches up", n->id, a->conn);
+        rep_link_scan(n->links[i], 0);
     } else if (a->kind == REP_DO_ANNOUNCE) {
         rep_link_announce(n->links[i]);
     } else if (a->kind == REP_DO_BEAT) {
@@ -259,6 +262,7 @@ static void perform(struct sim_node *n, const struct rep_action *a)
     case REP_DO_CLOSE:
     case REP_DO_HELLO:
     case REP_DO_LINK:
+    case REP_DO_CATCH_UP:
     case REP_DO_SCAN:
     case REP_DO_ANNOUNCE:
     case REP_DO_BEAT:
@@ -268,18 +272,42 @@ static void perform(struct sim_node *n, const struct rep_action *a)
     }
 }
 
+static bool dials(unsigned node, unsigned other)
+{
+    return (sim_plan.dials[node] >> other & 1) != 0;
+}
+
+static unsigned peer_of(const struct sim_node *n, unsigned other)
+{
+    for (unsigned p = 0; p < n->npeers; p++) {
+        if (n->peers[p] == other) {
+            return p;
+        }
+    }
+    return REP_CORE_NO_PEER;
+}
+
+/* The edge knows whom a hello came from. */
+static void complete_hello(struct sim_node *n, struct rep_event *ev)
+{
+    unsigned i = find_link(n, ev->conn);
+    unsigned other = sim_net_peer(n->conn[i], n->end[i]);
+
+    ev->peer = peer_of(n, other);
+    ev->configured = ev->exact = dials(n->id, other);
+    sim_oracle_skew(n->id, other, ev->skew);
+}
+
 static void post(void *ctx, const struct rep_event *event)
 {
     struct sim_node *n = ctx;
+    struct rep_event *queued = &n->events[(n->events_at + n->nevents++) % 256];
 
-    if (event->kind == REP_EV_HELLO) {
-        unsigned i = find_link(n, event->conn);
-
-        sim_oracle_skew(n->id, sim_net_peer(n->conn[i], n->end[i]),
-                        event->skew);
+    assert(n->nevents <= 256);
+    *queued = *event;
+    if (queued->kind == REP_EV_HELLO) {
+        complete_hello(n, queued);
     }
-    assert(n->nevents < 256);
-    n->events[(n->events_at + n->nevents++) % 256] = *event;
     if (n->stepping) {
         return;
     }
@@ -301,21 +329,6 @@ static void post(void *ctx, const struct rep_event *event)
 
 /* ---- connections
  * ---------------------------------------------------------------- */
-
-static bool dials(unsigned node, unsigned other)
-{
-    return (sim_plan.dials[node] >> other & 1) != 0;
-}
-
-static unsigned peer_of(const struct sim_node *n, unsigned other)
-{
-    for (unsigned p = 0; p < n->npeers; p++) {
-        if (n->peers[p] == other) {
-            return p;
-        }
-    }
-    return 0;
-}
 
 bool sim_node_accept(unsigned node, unsigned conn, unsigned from)
 {
