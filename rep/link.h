@@ -111,13 +111,15 @@ bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
 struct rep_link_figures {
     bool linked, legacy, announced, received, caught_up, draining;
+    unsigned dialect; /* spoken on it; 0: legacy, or not known */
     int reader;
     uint64_t run;   /* of the peer; 0: legacy */
     uint64_t pos;   /* sent up to here */
     uint64_t acked; /* processed by the peer up to here */
     uint64_t items_sent, items_received, bytes_sent, bytes_received;
     uint64_t full_copies, partial_copies, received_copies;
-    uint64_t conflicts_won;
+    uint64_t full_items, partial_items, full_bytes, partial_bytes; /* sent */
+    uint64_t conflicts_won, conflicts_lost;
     uint64_t lag_us;
     int64_t skew_ms;
     const char *error; /* why it ended; NULL: the peer closed it */
