@@ -269,7 +269,7 @@ static void set_up(void)
     make_loop();
     start_threads();
     require_descriptors(0);
-    if (replication.start == NULL || settings.rep_peer == NULL) {
+    if (replication.start == NULL || settings.rep_peers == NULL) {
         serve(); /* on_serve comes too late for who waits for -d */
     }
     process_write_pid_file();

@@ -83,6 +83,7 @@ static void take_delimiter(char *arg);
 static void take_protocol(char *arg);
 static void take_item_max(char *arg);
 static void take_suboptions(char *arg);
+static void take_peer(char *arg);
 static void take_rep_ports(char *arg);
 static void take_chunk_max(char *arg);
 static void take_unchunked(char *arg);
@@ -114,8 +115,9 @@ static struct {
     bool idle[ARRAY_LEN(subs)]; /* suboptions given that change nothing */
     bool chunk_max_given;
     const char *slab_sizes; /* checked when all else is known */
-    char *joined;           /* several -l; owned */
-    int item_max;           /* -I as read, checked at the end */
+    char *inter;            /* several -l, several -x; owned */
+    char *peers;
+    int item_max; /* -I as read, checked at the end */
 } given = {.item_max = -1};
 
 static bool in_this_build(const struct row *row)
@@ -274,28 +276,39 @@ static bool listed(const char *list, const char *element)
     return false;
 }
 
-static void take_listen(char *arg)
+/* Appends `arg` to a list that is a setting; *owned holds it once it has more
+ * than one element. */
+static void join(const char **list, char **owned, const char *arg)
 {
     char *joined;
     size_t room;
 
-    if (settings.inter == NULL) {
-        settings.inter = arg;
+    if (*list == NULL) {
+        *list = arg;
         return;
     }
-    if (listed(settings.inter, arg)) {
-        return;
-    }
-    room = strlen(settings.inter) + strlen(arg) + 2;
+    room = strlen(*list) + strlen(arg) + 2;
     joined = malloc(room);
     if (joined == NULL) {
         log_print(0, "Failed to allocate memory\n");
         exit(EXIT_FAILURE);
     }
-    (void)snprintf(joined, room, "%s,%s", settings.inter, arg);
-    free(given.joined);
-    given.joined = joined;
-    settings.inter = joined;
+    (void)snprintf(joined, room, "%s,%s", *list, arg);
+    free(*owned);
+    *owned = joined;
+    *list = joined;
+}
+
+static void take_listen(char *arg)
+{
+    if (!listed(settings.inter, arg)) {
+        join(&settings.inter, &given.inter, arg);
+    }
+}
+
+static void take_peer(char *arg)
+{
+    join(&settings.rep_peers, &given.peers, arg);
 }
 
 static void take_verbose(char *arg)
@@ -863,7 +876,8 @@ void options_parse(int argc, char **argv)
 
 void options_fini(void)
 {
-    free(given.joined);
-    given.joined = NULL;
-    settings.inter = NULL;
+    free(given.inter);
+    free(given.peers);
+    given.inter = given.peers = NULL;
+    settings.inter = settings.rep_peers = NULL;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@
 #include "repbind.h"
 #include "repdial.h"
 #include "replink.h"
+#include "reppeer.h"
 #include "settings.h"
 #include "store.h"
 
@@ -43,6 +45,14 @@ struct view {
     uint64_t past_full, past_partial, past_copies, past_won;
     char peer[REPLINK_NAME];
     char error[96];
+};
+
+/* A connection, and what rep/core is told of its other end. */
+struct line {
+    struct replink *link; /* NULL: a free place */
+    struct sockaddr_storage addr;
+    uint16_t port; /* on which the other end listens; 0: not known */
+    bool dialled;
 };
 
 /* [r] replication thread only  [c] constant after set-up  [V] view_lock */
@@ -65,8 +75,7 @@ static struct {
     struct event *accepting[REPBIND_MAX];          /* [r] */
     unsigned naccepting;                           /* [r] */
     struct repbind bound;                          /* [r] once started */
-    struct repdial *dial;                          /* [r] NULL: no -x */
-    struct replink *links[LINKS];                  /* [r] */
+    struct line lines[LINKS];                      /* [r] */
     uint32_t last_id;                              /* [r] */
     struct rep_event events[EVENTS]; /* [r] ring: waiting for rep/core */
     unsigned events_at, nevents;     /* [r] */
@@ -104,14 +113,29 @@ static void note_error(const char *why)
 
 /* ---- links ------------------------------------------------------------ */
 
-static struct replink *find_link(uint32_t id)
+static struct line *find_line(uint32_t id)
 {
     for (unsigned i = 0; i < LINKS; i++) {
-        if (self.links[i] != NULL && replink_id(self.links[i]) == id) {
-            return self.links[i];
+        struct line *line = &self.lines[i];
+
+        if (line->link != NULL && replink_id(line->link) == id) {
+            return line;
         }
     }
     return NULL;
+}
+
+static struct replink *find_link(uint32_t id)
+{
+    const struct line *line = find_line(id);
+
+    return line != NULL ? line->link : NULL;
+}
+
+static socklen_t length_of(const struct sockaddr *addr)
+{
+    return addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                       : sizeof(struct sockaddr_in);
 }
 
 /* Takes `fd`; 0 when there is no room for it. */
@@ -121,10 +145,14 @@ static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
 
     repdial_format(addr, true, name);
     for (unsigned i = 0; i < LINKS; i++) {
-        if (self.links[i] == NULL) {
-            self.links[i] =
+        struct line *line = &self.lines[i];
+
+        if (line->link == NULL) {
+            *line = (struct line){.dialled = dialled};
+            memcpy(&line->addr, addr, length_of(addr));
+            line->link =
                 replink_new(&self.env, fd, ++self.last_id, dialled, name);
-            return self.links[i] != NULL ? self.last_id : 0;
+            return line->link != NULL ? self.last_id : 0;
         }
     }
     close(fd);
@@ -165,21 +193,17 @@ static void settle(const struct replink *link)
 static void reap_links(void)
 {
     for (unsigned i = 0; i < LINKS; i++) {
-        if (self.links[i] != NULL && replink_is_closed(self.links[i])) {
-            settle(self.links[i]);
-            replink_free(self.links[i]);
-            self.links[i] = NULL;
+        struct line *line = &self.lines[i];
+
+        if (line->link != NULL && replink_is_closed(line->link)) {
+            settle(line->link);
+            replink_free(line->link);
+            line->link = NULL;
         }
     }
 }
 
 /* ---- in: listeners, dials, timers --------------------------------------- */
-
-static bool is_trusted(const struct sockaddr *addr)
-{
-    return repbind_is_legacy(addr) ||
-           (self.dial != NULL && repdial_knows(self.dial, addr));
-}
 
 static void accepted(int fd, const struct sockaddr *addr)
 {
@@ -187,12 +211,23 @@ static void accepted(int fd, const struct sockaddr *addr)
         .kind = REP_EV_ACCEPTED,
         .conn = add_link(fd, false, addr),
         .addr = address_id(addr),
-        .configured = self.dial != NULL && repdial_knows(self.dial, addr),
-        .trusted = is_trusted(addr),
     };
 
     if (ev.conn != 0) {
+        reppeer_identify(addr, 0, &ev);
+        ev.trusted = ev.configured || repbind_is_legacy(addr);
         post(NULL, &ev);
+    }
+}
+
+/* Whom a hello came from, now that the port on which it listens is known. */
+static void identify(struct rep_event *ev)
+{
+    struct line *line = find_line(ev->conn);
+
+    if (line != NULL && !line->dialled) {
+        line->port = ev->port;
+        reppeer_identify((struct sockaddr *)&line->addr, ev->port, ev);
     }
 }
 
@@ -266,17 +301,16 @@ static void bind_again(void)
     }
 }
 
-static void on_dial_connected(void *ctx, int fd, const struct sockaddr *addr,
-                              bool loud)
+static void on_dial_connected(unsigned peer, int fd,
+                              const struct sockaddr *addr)
 {
     struct rep_event ev = {
         .kind = REP_EV_CONNECTED,
+        .peer = peer,
         .conn = add_link(fd, true, addr),
         .addr = address_id(addr),
     };
 
-    (void)ctx;
-    (void)loud;
     if (ev.conn == 0) {
         ev.kind = REP_EV_DIAL_FAILED;
         ev.cause = REP_SILENT;
@@ -284,7 +318,7 @@ static void on_dial_connected(void *ctx, int fd, const struct sockaddr *addr,
     post(NULL, &ev);
 }
 
-static void on_dial_failed(void *ctx, enum repdial_failure failure,
+static void on_dial_failed(unsigned peer, enum repdial_failure failure,
                            const char *why)
 {
     static const enum rep_cause causes[] = {
@@ -292,10 +326,9 @@ static void on_dial_failed(void *ctx, enum repdial_failure failure,
         [REPDIAL_SILENT] = REP_SILENT,
         [REPDIAL_UNKNOWN] = REP_UNKNOWN_HOST,
     };
-    struct rep_event ev = {.kind = REP_EV_DIAL_FAILED,
-                           .cause = causes[failure]};
+    struct rep_event ev = {
+        .kind = REP_EV_DIAL_FAILED, .peer = peer, .cause = causes[failure]};
 
-    (void)ctx;
     if (why != NULL) {
         note_error(why);
     }
@@ -399,6 +432,15 @@ static void do_link(struct replink *link, bool legacy)
     }
 }
 
+/* What leads to ourselves learns it from our run; other words are not sent. */
+static void do_close(struct replink *link, enum rep_refusal refusal)
+{
+    if (refusal == REP_REFUSAL_SELF) {
+        do_hello(link);
+    }
+    replink_close(link);
+}
+
 static void do_timer(uint64_t at)
 {
     uint64_t now = now_ms();
@@ -418,13 +460,15 @@ static void perform_on_link(const struct rep_action *a)
         return;
     }
     if (a->kind == REP_DO_CLOSE) {
-        replink_close(link);
+        do_close(link, a->refusal);
     } else if (a->kind == REP_DO_HELLO) {
         do_hello(link);
     } else if (a->kind == REP_DO_LINK) {
         do_link(link, a->legacy);
     } else if (a->kind == REP_DO_SCAN) {
         replink_scan(link, a->version);
+    } else if (a->kind == REP_DO_CATCH_UP) {
+        replink_scan(link, 0);
     } else if (a->kind == REP_DO_ANNOUNCE) {
         replink_announce(link);
     } else if (a->kind == REP_DO_BEAT) {
@@ -442,10 +486,10 @@ static void perform(const struct rep_action *a)
         return;
     case REP_DO_DIAL:
         bind_again();
-        repdial_start(self.dial, a->loud, a->next);
+        reppeer_dial(a->peer, a->loud, a->next);
         return;
     case REP_DO_UNDIAL:
-        repdial_cancel(self.dial);
+        reppeer_undial(a->peer);
         return;
     case REP_DO_SLOT:
         version_set_slot(a->slot);
@@ -465,6 +509,7 @@ static void perform(const struct rep_action *a)
     case REP_DO_CLOSE:
     case REP_DO_HELLO:
     case REP_DO_LINK:
+    case REP_DO_CATCH_UP:
     case REP_DO_SCAN:
     case REP_DO_ANNOUNCE:
     case REP_DO_BEAT:
@@ -478,9 +523,15 @@ static void perform(const struct rep_action *a)
  * that rep/core is never entered from inside its own actions. */
 static void post(void *ctx, const struct rep_event *event)
 {
+    struct rep_event *queued;
+
     (void)ctx;
     assert(self.nevents < EVENTS);
-    self.events[(self.events_at + self.nevents++) % EVENTS] = *event;
+    queued = &self.events[(self.events_at + self.nevents++) % EVENTS];
+    *queued = *event;
+    if (queued->kind == REP_EV_HELLO) {
+        identify(queued);
+    }
     if (self.stepping) {
         return;
     }
@@ -508,10 +559,10 @@ static void publish(void)
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
 
-        if (self.links[i] == NULL) {
+        if (self.lines[i].link == NULL) {
             continue;
         }
-        replink_figures(self.links[i], &f);
+        replink_figures(self.lines[i].link, &f);
         if (f.linked) {
             self.view.link = f;
             rep_low_move(&self.low, self.log, &f);
@@ -548,11 +599,11 @@ static bool turn(void)
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
 
-        if (self.links[i] == NULL) {
+        if (self.lines[i].link == NULL) {
             continue;
         }
-        busy = replink_turn(self.links[i]) == REPLINK_BUSY || busy;
-        replink_figures(self.links[i], &f);
+        busy = replink_turn(self.lines[i].link) == REPLINK_BUSY || busy;
+        replink_figures(self.lines[i].link, &f);
         read += f.pos;
     }
     reap_links();
@@ -569,8 +620,9 @@ static bool turn(void)
         return !self.paced;
     }
     for (unsigned i = 0; i < LINKS; i++) {
-        asleep =
-            (self.links[i] == NULL || replink_sleep(self.links[i])) && asleep;
+        struct replink *link = self.lines[i].link;
+
+        asleep = (link == NULL || replink_sleep(link)) && asleep;
     }
     return !asleep;
 }
@@ -599,7 +651,9 @@ bool replication_init(char *error, size_t n)
                         ? settings.rep_floors
                         : rep_floor_default_bytes(settings.maxbytes);
 
-    if (!repbind_parse_legacy(settings.rep_legacy, error, n)) {
+    if (!repbind_parse_legacy(settings.rep_legacy, error, n) ||
+        !reppeer_parse(settings.rep_peers, settings.rep_connect_port, error,
+                       n)) {
         return false;
     }
     self.floors = rep_floor_new(floors);
@@ -617,6 +671,7 @@ bool replication_init(char *error, size_t n)
     } while (self.run == 0);
     rep_sweep_init(&self.sweep, self.floors);
     rep_log_on_wake(self.log, wake, NULL);
+    rep_log_set_relay(self.log, reppeer_count() > 1);
     store_observe(rep_log_observer(self.log));
     self.ready = true;
     return true;
@@ -626,7 +681,7 @@ bool replication_bind(char *error, size_t n)
 {
     /* One who dials may share a host with its peer and find the port taken:
      * it binds once the peer is gone. */
-    return repbind_open(&self.bound, error, n) || settings.rep_peer != NULL;
+    return repbind_open(&self.bound, error, n) || reppeer_count() > 0;
 }
 
 static bool make_base(void)
@@ -654,23 +709,18 @@ static bool make_base(void)
 
 static bool make_core(void)
 {
-    static const struct repdial_calls calls = {on_dial_connected,
+    static const struct reppeer_calls calls = {on_dial_connected,
                                                on_dial_failed};
     struct rep_core_config config = {
         .run = self.run,
         .seed = hash_random(),
         .timeout = (uint32_t)settings.rep_timeout * 1000,
-        .peers = settings.rep_peer != NULL ? 1 : 0,
+        .peers = reppeer_count(),
         .slot = version_slot(),
     };
 
     self.core = rep_core_new(&config);
-    if (settings.rep_peer != NULL) {
-        self.dial = repdial_new(self.base, settings.rep_peer,
-                                settings.rep_connect_port, &calls, NULL);
-    }
-    return self.core != NULL &&
-           (settings.rep_peer == NULL || self.dial != NULL);
+    return self.core != NULL && reppeer_open(self.base, &calls);
 }
 
 bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
@@ -706,7 +756,7 @@ static void free_loop(void)
         event_free(self.accepting[i]);
     }
     self.naccepting = 0;
-    repdial_free(self.dial);
+    reppeer_close();
     rep_core_free(self.core);
     event_free(self.woken);
     event_free(self.timer);

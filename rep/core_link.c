@@ -185,7 +185,7 @@ bool core_competes(const struct rep_core *core, const struct core_conn *c,
 {
     const struct core_conn *own = occupant(core, c);
 
-    if (old->state != CORE_LINKED) {
+    if (old->state != CORE_LINKED || (old->configured && !c->configured)) {
         return false;
     }
     if (own != NULL) {

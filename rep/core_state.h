@@ -140,7 +140,8 @@ bool core_is_link_of(const struct rep_core *core, const struct core_conn *c,
 const struct core_conn *core_link_of(const struct rep_core *core, unsigned peer,
                                      bool firm);
 
-/* `c` can have a place only if `old` gives up its own. */
+/* `c` could have the place of `old`, if that one gave it up. For a stranger no
+ * configured peer is even asked. */
 bool core_competes(const struct rep_core *core, const struct core_conn *c,
                    const struct core_conn *old);
 

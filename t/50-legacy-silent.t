@@ -24,7 +24,7 @@ for my $allowed (0, 1) {
         next;
     }
     my $copy = $quiet->read_to(qr/\Amarugoto_end\r\n/);
-    like $copy, qr/\Arep k 5 0 5 \d+\r\nvalue\r\nmarugoto_end\r\n\z/,
+    like $copy, qr/\Arepcached3 [^\n]*\r\nrep k 5 0 5 \d+\r\nvalue\r\nmarugoto_end\r\n\z/,
         'a silent dialler of rep_legacy= gets the copy';
     like $new->stderr,
         qr/: accept\n.*: marugoto start\n.*: marugoto 1\n.*: marugoto owari\n/s,

@@ -220,6 +220,9 @@ static void perform_on_link(struct sim_node *n, const struct rep_action *a)
         sim_trace("%u: link %u scans from %llx", n->id, a->conn,
                   (unsigned long long)a->version);
         rep_link_scan(n->links[i], a->version);
+    } else if (a->kind == REP_DO_CATCH_UP) {
+        sim_trace("%u: link %u catches up", n->id, a->conn);
+        rep_link_scan(n->links[i], 0);
     } else if (a->kind == REP_DO_ANNOUNCE) {
         rep_link_announce(n->links[i]);
     } else if (a->kind == REP_DO_BEAT) {

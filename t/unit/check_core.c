@@ -1,158 +1,10 @@
 /* The decisions of replication, in virtual time: scripts of events with the
  * actions they bring. */
-#include <check.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "rep/core.h"
+#include "t/unit/core_script.h"
 
-#define TIMEOUT  5000
 #define SKEW_BIG (25LL * 3600 * 1000)
-
-/* ---- scripts ------------------------------------------------------------ */
-
-static struct rep_core *core;
-static uint64_t now;   /* ms */
-static uint64_t timer; /* asked for by the core; 0 none yet */
-static char said[2048];
-
-static const char *const line_names[] = {
-    [REP_LINE_ACCEPT] = "accept",   [REP_LINE_CONNECT] = "connect",
-    [REP_LINE_COPYING] = "copying", [REP_LINE_START] = "start",
-    [REP_LINE_CLOSE] = "close",     [REP_LINE_ALREADY] = "already",
-};
-
-static void PRINTF(1, 2) add(const char *format, ...)
-{
-    size_t used = strlen(said);
-    va_list args;
-
-    if (used > 0) {
-        used += (size_t)snprintf(said + used, sizeof(said) - used, "; ");
-    }
-    va_start(args, format);
-    (void)vsnprintf(said + used, sizeof(said) - used, format, args);
-    va_end(args);
-}
-
-static void describe(const struct rep_action *a)
-{
-    switch (a->kind) {
-    case REP_DO_LISTENING:
-        add("listening");
-        return;
-    case REP_DO_DIAL:
-        add("dial%s%s", a->loud ? " loud" : "", a->next ? " next" : "");
-        return;
-    case REP_DO_UNDIAL:
-        add("undial");
-        return;
-    case REP_DO_CLOSE:
-        add("close %u", a->conn);
-        return;
-    case REP_DO_HELLO:
-        add("hello %u", a->conn);
-        return;
-    case REP_DO_SLOT:
-        add("slot");
-        return;
-    case REP_DO_LINK:
-        add("link %u%s", a->conn, a->legacy ? " legacy" : "");
-        return;
-    case REP_DO_SCAN:
-        add("scan %u from %llu", a->conn, (unsigned long long)a->version);
-        return;
-    case REP_DO_ANNOUNCE:
-        add("announce %u", a->conn);
-        return;
-    case REP_DO_BEAT:
-        add("beat %u", a->conn);
-        return;
-    case REP_DO_SERVE:
-        add("serve");
-        return;
-    case REP_DO_PRINT:
-        add("'%s'", line_names[a->line]);
-        return;
-    case REP_DO_TIMER:
-        timer = a->at;
-        return;
-    case REP_DO_DRAIN:
-        add("drain %u", a->conn);
-        return;
-    case REP_DO_END:
-        add("end");
-        return;
-    }
-}
-
-static const char *step(struct rep_event ev)
-{
-    size_t n = 0;
-    const struct rep_action *a = rep_core_step(core, &ev, now, &n);
-
-    said[0] = '\0';
-    for (size_t i = 0; i < n; i++) {
-        describe(&a[i]);
-    }
-    return said;
-}
-
-#define EXPECT(event, ...)                                                     \
-    ck_assert_str_eq(step((struct rep_event)event), __VA_ARGS__)
-#define EV(...)                                                                \
-    {                                                                          \
-        __VA_ARGS__                                                            \
-    }
-
-/* Lets `ms` pass, waking the core whenever it asked to be. */
-static const char *pass(uint64_t ms)
-{
-    static char all[2 * sizeof(said)];
-    uint64_t end = now + ms;
-
-    all[0] = '\0';
-    while (timer != 0 && timer <= end) {
-        now = timer > now ? timer : now;
-        timer = 0;
-        (void)step((struct rep_event){.kind = REP_EV_TICK});
-        if (said[0] != '\0') {
-            size_t used = strlen(all);
-            int n = snprintf(all + used, sizeof(all) - used, "%s%s",
-                             used != 0 ? "; " : "", said);
-
-            ck_assert_int_lt(n, (int)(sizeof(all) - used));
-        }
-    }
-    now = end;
-    return all;
-}
-
-static void begin(uint64_t run, unsigned peers)
-{
-    struct rep_core_config config = {
-        .run = run, .seed = 7, .timeout = TIMEOUT, .peers = peers, .slot = 1};
-
-    rep_core_free(core);
-    core = rep_core_new(&config);
-    ck_assert_ptr_nonnull(core);
-    now = 1000;
-    timer = 0;
-}
-
-static void finish(void)
-{
-    rep_core_free(core);
-    core = NULL;
-}
-
-#define ACCEPTED(c, ...)                                                       \
-    EV(.kind = REP_EV_ACCEPTED, .conn = (c), .addr = 77, __VA_ARGS__)
-#define CONNECTED(c) EV(.kind = REP_EV_CONNECTED, .conn = (c), .addr = 77)
-#define HELLO(c, r)  EV(.kind = REP_EV_HELLO, .conn = (c), .run = (r), .slot = 9)
-#define ON(k, c)     EV(.kind = REP_EV_##k, .conn = (c))
 
 /* A listener with a link on connection 1, copies done. */
 static void begin_linked_listener(uint64_t run, uint64_t peer_run)
@@ -160,9 +12,9 @@ static void begin_linked_listener(uint64_t run, uint64_t peer_run)
     begin(run, 0);
     EXPECT(EV(.kind = REP_EV_START), "listening; serve");
     EXPECT(ACCEPTED(1, ), "");
-    EXPECT(HELLO(1, peer_run), "hello 1; 'accept'; link 1; scan 1 from 0");
-    EXPECT(ON(SCAN_DONE, 1), "announce 1");
-    EXPECT(ON(COPY_RECEIVED, 1), "");
+    EXPECT(HELLO(1, peer_run, ), "hello 1; 'accept'; link 1; catch up 1");
+    EXPECT(ON(SCAN_DONE, 1, ), "announce 1");
+    EXPECT(ON(COPY_RECEIVED, 1, ), "");
     ck_assert_int_eq(rep_core_status(core), REP_LINKED);
 }
 
@@ -178,11 +30,11 @@ START_TEST(dialler_serves_when_the_copy_is_there)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(HELLO(1, 9, ), "'copying'; link 1; catch up 1");
     ck_assert_int_eq(rep_core_status(core), REP_COPYING);
-    EXPECT(ON(SCAN_DONE, 1), "announce 1");
-    EXPECT(ON(COPY_RECEIVED, 1), "'start'; serve");
+    EXPECT(ON(SCAN_DONE, 1, ), "announce 1");
+    EXPECT(ON(COPY_RECEIVED, 1, ), "'start'; serve");
     ck_assert_int_eq(rep_core_status(core), REP_LINKED);
 }
 END_TEST
@@ -203,8 +55,8 @@ START_TEST(refused_dialler_serves_at_once_and_dials_on)
     }
     ck_assert_int_eq(rep_core_status(core), REP_DIALING);
     (void)pass(REP_CORE_DIAL_MAX_MS);
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(HELLO(1, 9), "'connect'; 'copying'; link 1; scan 1 from 0");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(HELLO(1, 9, ), "'connect'; 'copying'; link 1; catch up 1");
 }
 END_TEST
 
@@ -238,7 +90,7 @@ START_TEST(silent_acceptor_is_closed_and_dialled_again)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(CONNECTED(1, ), "hello 1");
     ck_assert_str_eq(pass(TIMEOUT), "close 1; listening");
     ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial next");
 }
@@ -248,13 +100,13 @@ START_TEST(lost_link_is_dialled_again_at_once)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
-    EXPECT(ON(COPY_RECEIVED, 1), "'start'; serve");
-    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(HELLO(1, 9, ), "'copying'; link 1; catch up 1");
+    EXPECT(ON(COPY_RECEIVED, 1, ), "'start'; serve");
+    EXPECT(ON(CLOSED, 1, ), "'close'; listening");
     ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial loud");
-    EXPECT(CONNECTED(2), "hello 2");
-    EXPECT(HELLO(2, 10), "'copying'; link 2; scan 2 from 0");
+    EXPECT(CONNECTED(2, ), "hello 2");
+    EXPECT(HELLO(2, 10, ), "'copying'; link 2; catch up 2");
 }
 END_TEST
 
@@ -262,13 +114,13 @@ START_TEST(link_lost_while_copying_keeps_the_port_closed)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
-    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(HELLO(1, 9, ), "'copying'; link 1; catch up 1");
+    EXPECT(ON(CLOSED, 1, ), "'close'; listening");
     ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial loud");
-    EXPECT(CONNECTED(2), "hello 2");
-    EXPECT(HELLO(2, 9), "'copying'; link 2; scan 2 from 0");
-    EXPECT(ON(COPY_RECEIVED, 2), "'start'; serve");
+    EXPECT(CONNECTED(2, ), "hello 2");
+    EXPECT(HELLO(2, 9, ), "'copying'; link 2; catch up 2");
+    EXPECT(ON(COPY_RECEIVED, 2, ), "'start'; serve");
 }
 END_TEST
 
@@ -276,9 +128,9 @@ START_TEST(peer_gone_while_copying_opens_the_port)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
-    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(HELLO(1, 9, ), "'copying'; link 1; catch up 1");
+    EXPECT(ON(CLOSED, 1, ), "'close'; listening");
     ck_assert_str_eq(pass(REP_CORE_DIAL_MIN_MS), "dial loud");
     EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_REFUSED), "serve");
 }
@@ -290,17 +142,17 @@ START_TEST(lower_run_id_keeps_what_it_dialled)
     for (int theirs_first = 0; theirs_first < 2; theirs_first++) {
         begin(5, 1);
         EXPECT(EV(.kind = REP_EV_START), "dial loud");
-        EXPECT(CONNECTED(1), "hello 1");
-        EXPECT(ACCEPTED(2, .configured = true, .trusted = true), "");
+        EXPECT(CONNECTED(1, ), "hello 1");
+        EXPECT(ACCEPTED(2, EXACT(0), .trusted = true), "");
         if (theirs_first) {
-            EXPECT(HELLO(2, 9), "hello 2; 'accept'; link 2; scan 2 from 0");
-            EXPECT(HELLO(1, 9), "close 2; 'copying'; link 1; scan 1 from 0");
+            EXPECT(HELLO(2, 9, ), "hello 2; 'accept'; link 2; catch up 2");
+            EXPECT(HELLO(1, 9, ), "close 2; 'copying'; link 1; catch up 1");
         } else {
-            EXPECT(HELLO(1, 9), "'copying'; link 1; scan 1 from 0");
-            EXPECT(HELLO(2, 9), "hello 2; close 2");
+            EXPECT(HELLO(1, 9, ), "'copying'; link 1; catch up 1");
+            EXPECT(HELLO(2, 9, ), "hello 2; close 2");
         }
-        EXPECT(ON(CLOSED, 2), "");
-        EXPECT(ON(COPY_RECEIVED, 1), "'start'; serve");
+        EXPECT(ON(CLOSED, 2, ), "");
+        EXPECT(ON(COPY_RECEIVED, 1, ), "'start'; serve");
     }
 }
 END_TEST
@@ -310,17 +162,17 @@ START_TEST(higher_run_id_keeps_what_the_other_dialled)
     for (int theirs_first = 0; theirs_first < 2; theirs_first++) {
         begin(9, 1);
         EXPECT(EV(.kind = REP_EV_START), "dial loud");
-        EXPECT(CONNECTED(1), "hello 1");
-        EXPECT(ACCEPTED(2, .configured = true, .trusted = true), "");
+        EXPECT(CONNECTED(1, ), "hello 1");
+        EXPECT(ACCEPTED(2, EXACT(0), .trusted = true), "");
         if (theirs_first) {
-            EXPECT(HELLO(2, 5), "hello 2; 'accept'; link 2; scan 2 from 0");
-            EXPECT(HELLO(1, 5), "close 1");
+            EXPECT(HELLO(2, 5, ), "hello 2; 'accept'; link 2; catch up 2");
+            EXPECT(HELLO(1, 5, ), "close 1");
         } else {
-            EXPECT(HELLO(1, 5), "'copying'; link 1; scan 1 from 0");
-            EXPECT(HELLO(2, 5),
-                   "close 1; hello 2; 'accept'; link 2; scan 2 from 0");
+            EXPECT(HELLO(1, 5, ), "'copying'; link 1; catch up 1");
+            EXPECT(HELLO(2, 5, ),
+                   "close 1; hello 2; 'accept'; link 2; catch up 2");
         }
-        EXPECT(ON(COPY_RECEIVED, 2), "serve");
+        EXPECT(ON(COPY_RECEIVED, 2, ), "serve");
         ck_assert_str_eq(pass(TIMEOUT / 4), "beat 2");
     }
 }
@@ -330,8 +182,9 @@ START_TEST(completed_hello_cancels_a_dial_under_way)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(ACCEPTED(2, .configured = true, .trusted = true), "");
-    EXPECT(HELLO(2, 9), "hello 2; 'accept'; link 2; scan 2 from 0; undial");
+    EXPECT(ACCEPTED(2, EXACT(0), .trusted = true), "");
+    EXPECT(HELLO(2, 9, EXACT(0)),
+           "hello 2; 'accept'; link 2; catch up 2; undial");
 }
 END_TEST
 
@@ -339,7 +192,7 @@ START_TEST(same_dialler_keeps_the_newer)
 {
     begin_linked_listener(5, 9);
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 9), "close 1; hello 2; 'accept'; link 2; scan 2 from 0");
+    EXPECT(HELLO(2, 9, ), "close 1; hello 2; 'accept'; link 2; catch up 2");
 }
 END_TEST
 
@@ -347,11 +200,10 @@ START_TEST(own_run_id_is_recognised)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
+    EXPECT(CONNECTED(1, ), "hello 1");
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 5), "hello 2");
-    EXPECT(HELLO(1, 5), "close 1; listening; serve");
-    EXPECT(ON(CLOSED, 2), "");
+    EXPECT(HELLO(2, 5, ), "close 2 self");
+    EXPECT(ON(CLOSED, 1, .refusal = REP_REFUSAL_SELF), "listening; serve");
     ck_assert_str_eq(pass(REP_CORE_SELF_MS - 1), "");
 }
 END_TEST
@@ -360,8 +212,8 @@ START_TEST(second_peer_is_turned_away_by_a_living_one)
 {
     begin_linked_listener(5, 9);
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 10), "beat 1");
-    EXPECT(ON(HEARD, 1), "'already'; close 2");
+    EXPECT(HELLO(2, 10, ), "beat 1");
+    EXPECT(ON(HEARD, 1, ), "'already'; close 2 busy");
 }
 END_TEST
 
@@ -369,9 +221,9 @@ START_TEST(second_peer_takes_the_place_of_a_dead_one)
 {
     begin_linked_listener(5, 9);
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 10), "beat 1");
+    EXPECT(HELLO(2, 10, ), "beat 1");
     ck_assert_str_eq(pass(1000), "'close'; listening; hello 2; 'accept'; "
-                                 "link 2; scan 2 from 0; close 1");
+                                 "link 2; catch up 2; close 1");
 }
 END_TEST
 
@@ -380,10 +232,10 @@ START_TEST(configured_peer_displaces_another)
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 10), "hello 2; 'accept'; link 2; scan 2 from 0");
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(HELLO(1, 9),
-           "'close'; listening; close 2; 'copying'; link 1; scan 1 from 0");
+    EXPECT(HELLO(2, 10, ), "hello 2; 'accept'; link 2; catch up 2");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(HELLO(1, 9, ),
+           "'close'; listening; close 2; 'copying'; link 1; catch up 1");
 }
 END_TEST
 
@@ -404,7 +256,7 @@ START_TEST(woken_process_reads_before_it_judges)
     begin_linked_listener(5, 9);
     now += 60000; /* stopped, with its timer long due */
     EXPECT(EV(.kind = REP_EV_TICK), "beat 1");
-    EXPECT(ON(HEARD, 1), "");
+    EXPECT(ON(HEARD, 1, ), "");
     ck_assert_ptr_null(strstr(pass(TIMEOUT - 1), "close"));
     ck_assert_ptr_nonnull(strstr(pass(1), "close 1"));
 }
@@ -432,9 +284,9 @@ START_TEST(stranger_is_cut_off)
     begin(5, 0);
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, ), "");
-    EXPECT(ON(NONSENSE, 1), "close 1");
+    EXPECT(ON(NONSENSE, 1, ), "close 1");
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(ON(LEGACY, 2), "close 2");
+    EXPECT(ON(LEGACY, 2, ), "close 2");
     EXPECT(ACCEPTED(3, ), "");
     ck_assert_str_eq(pass(REP_CORE_UNPROVEN_MS - 1), "");
     ck_assert_str_eq(pass(1), "close 3");
@@ -456,8 +308,8 @@ START_TEST(strangers_never_fill_the_places)
         EXPECT(ACCEPTED(i, ), closed);
         now++;
     }
-    EXPECT(ACCEPTED(2000, .configured = true, .trusted = true), "");
-    EXPECT(HELLO(2000, 9), "hello 2000; 'accept'; link 2000; scan 2000 from 0");
+    EXPECT(ACCEPTED(2000, ONE_OF, .trusted = true), "");
+    EXPECT(HELLO(2000, 9, ), "hello 2000; 'accept'; link 2000; catch up 2000");
 }
 END_TEST
 
@@ -467,8 +319,9 @@ START_TEST(trusted_silence_is_legacy)
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, .trusted = true), "");
     ck_assert_str_eq(pass(REP_CORE_SILENT_MS - 1), "");
-    ck_assert_str_eq(pass(1), "'accept'; link 1 legacy; scan 1 from 0");
-    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+    ck_assert_str_eq(pass(1),
+                     "hello 1; 'accept'; link 1 legacy; scan 1 from 0");
+    EXPECT(ON(SCAN_DONE, 1, ), "announce 1");
     ck_assert_int_eq(rep_core_status(core), REP_LINKED);
     ck_assert_str_eq(pass(10 * TIMEOUT), ""); /* no beats, no judgement */
 }
@@ -477,7 +330,7 @@ END_TEST
 START_TEST(one_who_said_hello_is_never_legacy)
 {
     begin_linked_listener(5, 9);
-    EXPECT(ON(CLOSED, 1), "'close'; listening");
+    EXPECT(ON(CLOSED, 1, ), "'close'; listening");
     EXPECT(ACCEPTED(2, .trusted = true), "");
     ck_assert_str_eq(pass(REP_CORE_UNPROVEN_MS), "close 2");
 }
@@ -488,10 +341,11 @@ START_TEST(silent_link_gives_way_to_a_hello)
     begin(5, 0);
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, .trusted = true), "");
-    ck_assert_str_eq(pass(1000), "'accept'; link 1 legacy; scan 1 from 0");
+    ck_assert_str_eq(pass(1000),
+                     "hello 1; 'accept'; link 1 legacy; scan 1 from 0");
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 9), "'close'; listening; close 1; hello 2; 'accept'; "
-                        "link 2; scan 2 from 0");
+    EXPECT(HELLO(2, 9, ), "'close'; listening; close 1; hello 2; 'accept'; "
+                          "link 2; catch up 2");
 }
 END_TEST
 
@@ -500,9 +354,9 @@ START_TEST(legacy_peer_that_spoke_keeps_its_place)
     begin(5, 0);
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, .trusted = true), "");
-    EXPECT(ON(LEGACY, 1), "'accept'; link 1 legacy; scan 1 from 0");
+    EXPECT(ON(LEGACY, 1, ), "'accept'; link 1 legacy; scan 1 from 0");
     EXPECT(ACCEPTED(2, ), "");
-    EXPECT(HELLO(2, 9), "'already'; close 2");
+    EXPECT(HELLO(2, 9, ), "'already'; close 2 busy");
 }
 END_TEST
 
@@ -512,7 +366,7 @@ START_TEST(hello_on_a_legacy_link_closes_it)
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, .trusted = true), "");
     (void)pass(1000);
-    EXPECT(HELLO(1, 9), "'close'; listening; close 1");
+    EXPECT(HELLO(1, 9, ), "'close'; listening; close 1");
 }
 END_TEST
 
@@ -520,10 +374,10 @@ START_TEST(dialled_legacy_peer_copies_first)
 {
     begin(5, 1);
     EXPECT(EV(.kind = REP_EV_START), "dial loud");
-    EXPECT(CONNECTED(1), "hello 1");
-    EXPECT(ON(LEGACY, 1), "'copying'; link 1 legacy");
-    EXPECT(ON(COPY_RECEIVED, 1), "'start'; scan 1 from 0; serve");
-    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+    EXPECT(CONNECTED(1, ), "hello 1");
+    EXPECT(ON(LEGACY, 1, ), "'copying'; link 1 legacy");
+    EXPECT(ON(COPY_RECEIVED, 1, ), "'start'; scan 1 from 0; serve");
+    EXPECT(ON(SCAN_DONE, 1, ), "announce 1");
 }
 END_TEST
 
@@ -534,9 +388,9 @@ START_TEST(overrun_is_scanned)
            "scan 1 from 70");
     EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = 95), "");
     EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = 90), "");
-    EXPECT(ON(SCAN_DONE, 1), "scan 1 from 90");
-    EXPECT(ON(SCAN_DONE, 1), "");
-    EXPECT(ON(SCAN_DONE, 1), "");
+    EXPECT(ON(SCAN_DONE, 1, ), "scan 1 from 90");
+    EXPECT(ON(SCAN_DONE, 1, ), "");
+    EXPECT(ON(SCAN_DONE, 1, ), "");
 }
 END_TEST
 
@@ -545,10 +399,10 @@ START_TEST(overrun_delays_the_announcement)
     begin(5, 0);
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, ), "");
-    EXPECT(HELLO(1, 9), "hello 1; 'accept'; link 1; scan 1 from 0");
+    EXPECT(HELLO(1, 9, ), "hello 1; 'accept'; link 1; catch up 1");
     EXPECT(EV(.kind = REP_EV_OVERRUN, .conn = 1, .version = UINT64_MAX), "");
-    EXPECT(ON(SCAN_DONE, 1), "scan 1 from 18446744073709551615");
-    EXPECT(ON(SCAN_DONE, 1), "announce 1");
+    EXPECT(ON(SCAN_DONE, 1, ), "scan 1 from 18446744073709551615");
+    EXPECT(ON(SCAN_DONE, 1, ), "announce 1");
 }
 END_TEST
 
@@ -558,12 +412,12 @@ START_TEST(greater_run_leaves_a_common_slot)
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, ), "");
     EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 5, .slot = 1),
-           "slot; hello 1; 'accept'; link 1; scan 1 from 0");
+           "slot; hello 1; 'accept'; link 1; catch up 1");
     begin(5, 0);
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, ), "");
     EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 9, .slot = 1),
-           "hello 1; 'accept'; link 1; scan 1 from 0");
+           "hello 1; 'accept'; link 1; catch up 1");
 }
 END_TEST
 
@@ -574,15 +428,16 @@ START_TEST(who_moves_parts_from_the_others)
     (void)step((struct rep_event){.kind = REP_EV_START});
     (void)step((struct rep_event){
         .kind = REP_EV_ACCEPTED, .conn = 1, .addr = 1, .configured = true});
-    EXPECT(HELLO(1, 3), "hello 1; 'accept'; link 1; scan 1 from 0; undial");
+    EXPECT(HELLO(1, 3, EXACT(0)),
+           "hello 1; 'accept'; link 1; catch up 1; undial");
     (void)step((struct rep_event){.kind = REP_EV_ACCEPTED,
                                   .conn = 2,
                                   .addr = 2,
                                   .peer = 1,
                                   .configured = true});
-    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 2, .run = 5, .slot = 1),
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 2, .run = 5, .slot = 1, EXACT(1)),
            "'close'; listening; close 1; slot; hello 2; 'accept'; link 2; "
-           "scan 2 from 0; undial");
+           "catch up 2; undial peer1");
 }
 END_TEST
 
@@ -592,7 +447,7 @@ START_TEST(clock_far_ahead_is_refused)
     (void)step((struct rep_event){.kind = REP_EV_START});
     EXPECT(ACCEPTED(1, ), "");
     EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 9, .skew = SKEW_BIG),
-           "close 1");
+           "close 1 clock");
 }
 END_TEST
 
@@ -602,7 +457,7 @@ START_TEST(stop_drains_then_ends)
     EXPECT(ACCEPTED(2, ), "");
     EXPECT(EV(.kind = REP_EV_STOP), "drain 1; close 2");
     EXPECT(ACCEPTED(3, ), "close 3");
-    EXPECT(ON(DRAINED, 1), "close 1; end");
+    EXPECT(ON(DRAINED, 1, ), "close 1; end");
 }
 END_TEST
 
