@@ -21,7 +21,9 @@
 #include "base/log.h"
 #include "base/product.h"
 #include "base/version.h"
-#include "rep/low.h"
+#include "rep/frame.h"
+#include "rep/hints.h"
+#include "rep/runs.h"
 #include "repbind.h"
 #include "repdial.h"
 #include "replink.h"
@@ -84,7 +86,8 @@ static struct {
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
     bool paced;                      /* [r] `linger` runs: let changes gather */
-    struct rep_low low;              /* [r] */
+    struct rep_runs *runs;           /* [r] once started */
+    struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
     struct view view;                /* [r] */
 
@@ -138,6 +141,14 @@ static socklen_t length_of(const struct sockaddr *addr)
                                        : sizeof(struct sockaddr_in);
 }
 
+static uint64_t address_id(const struct sockaddr *addr)
+{
+    char name[REPDIAL_NAME];
+
+    repdial_format(addr, false, name);
+    return hash_key_agreed(name, strlen(name));
+}
+
 /* Takes `fd`; 0 when there is no room for it. */
 static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
 {
@@ -151,20 +162,13 @@ static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
             *line = (struct line){.dialled = dialled};
             memcpy(&line->addr, addr, length_of(addr));
             line->link =
-                replink_new(&self.env, fd, ++self.last_id, dialled, name);
+                replink_new(&self.env, fd, ++self.last_id, dialled,
+                            address_id(addr), name);
             return line->link != NULL ? self.last_id : 0;
         }
     }
     close(fd);
     return 0;
-}
-
-static uint64_t address_id(const struct sockaddr *addr)
-{
-    char name[REPDIAL_NAME];
-
-    repdial_format(addr, false, name);
-    return hash_key_agreed(name, strlen(name));
 }
 
 /* What a link did stays in the figures after its end. */
@@ -405,18 +409,19 @@ static void do_print(const struct rep_action *a)
     log_print(1, "replication: %s\n", lines[a->line]);
 }
 
-static void do_hello(struct replink *link)
+/* What this node says of itself now. */
+static void say_hello(void *ctx, struct wire_hello *out)
 {
-    struct wire_hello hello = {
+    (void)ctx;
+    *out = (struct wire_hello){
         .dialect = WIRE_DIALECT,
         .run = self.run,
         .slot = version_slot(),
         .item_size_max = settings.item_size_max,
         .clock_ms = clock_ms(),
+        .port = (uint16_t)settings.rep_listen_port,
     };
-
-    wire_slot_use(&hello, hello.slot);
-    replink_hello(link, &hello);
+    wire_slot_use(out, out->slot);
 }
 
 static void do_link(struct replink *link, bool legacy)
@@ -432,13 +437,13 @@ static void do_link(struct replink *link, bool legacy)
     }
 }
 
-/* What leads to ourselves learns it from our run; other words are not sent. */
 static void do_close(struct replink *link, enum rep_refusal refusal)
 {
-    if (refusal == REP_REFUSAL_SELF) {
-        do_hello(link);
+    if (refusal == REP_REFUSAL_NONE) {
+        replink_close(link);
+    } else {
+        replink_refuse(link, (enum wire_refusal)refusal);
     }
-    replink_close(link);
 }
 
 static void do_timer(uint64_t at)
@@ -462,13 +467,13 @@ static void perform_on_link(const struct rep_action *a)
     if (a->kind == REP_DO_CLOSE) {
         do_close(link, a->refusal);
     } else if (a->kind == REP_DO_HELLO) {
-        do_hello(link);
+        replink_hello(link);
     } else if (a->kind == REP_DO_LINK) {
         do_link(link, a->legacy);
     } else if (a->kind == REP_DO_SCAN) {
         replink_scan(link, a->version);
     } else if (a->kind == REP_DO_CATCH_UP) {
-        replink_scan(link, 0);
+        replink_catch_up(link);
     } else if (a->kind == REP_DO_ANNOUNCE) {
         replink_announce(link);
     } else if (a->kind == REP_DO_BEAT) {
@@ -565,13 +570,35 @@ static void publish(void)
         replink_figures(self.lines[i].link, &f);
         if (f.linked) {
             self.view.link = f;
-            rep_low_move(&self.low, self.log, &f);
         }
     }
     self.view.status = rep_core_status(self.core);
     lock_take(&self.view_lock, LOCK_QUEUE);
     self.published = self.view;
     lock_drop(&self.view_lock, LOCK_QUEUE);
+}
+
+/* One message of what was read here lately goes to every peer. A peer that is
+ * busy goes without. */
+static void spread_hints(void)
+{
+    uint8_t payload[FRAME_HINTS_MAX];
+    bool linked = false;
+    size_t n;
+
+    for (unsigned i = 0; i < LINKS; i++) {
+        linked = linked || (self.lines[i].link != NULL &&
+                            replink_takes_hints(self.lines[i].link));
+    }
+    rep_hints_watch(self.hints, linked);
+    n = linked ? rep_hints_drain(self.hints, clock_mono(), payload,
+                                 sizeof(payload))
+               : 0;
+    for (unsigned i = 0; i < LINKS && n > 0; i++) {
+        if (self.lines[i].link != NULL) {
+            replink_hints(self.lines[i].link, payload, n);
+        }
+    }
 }
 
 static bool linger(unsigned us)
@@ -596,6 +623,7 @@ static bool turn(void)
         return false;
     }
     busy = rep_sweep_step(&self.sweep);
+    spread_hints();
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
 
@@ -607,6 +635,7 @@ static bool turn(void)
         read += f.pos;
     }
     reap_links();
+    rep_runs_move(self.runs);
     publish();
     if (busy) {
         return true;
@@ -659,8 +688,11 @@ bool replication_init(char *error, size_t n)
     self.floors = rep_floor_new(floors);
     self.log =
         self.floors != NULL ? rep_log_new(settings.rep_log, self.floors) : NULL;
+    self.runs =
+        self.log != NULL ? rep_runs_new(self.log, reppeer_count()) : NULL;
+    self.hints = rep_hints_new(REP_HINTS_RATE);
     self.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self.log == NULL || self.wake < 0) {
+    if (self.runs == NULL || self.hints == NULL || self.wake < 0) {
         (void)snprintf(error, n,
                        "failed to allocate the replication log; "
                        "lower -o rep_log or rep_floors");
@@ -737,6 +769,12 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         .link = {.floors = self.floors,
                  .sweep = &self.sweep,
                  .log = self.log,
+                 .runs = self.runs,
+                 .hints = self.hints,
+                 .run = self.run,
+                 /* Around a ring of all that are known, and once more. */
+                 .hops_max = (uint8_t)(reppeer_count() + 2),
+                 .hello = say_hello,
                  .event = post},
         .base = self.base,
         .timeout_ms = (unsigned)settings.rep_timeout * 1000,
@@ -778,6 +816,8 @@ void replication_stop(void)
     free_loop();
     repbind_close(&self.bound);
     store_observe(NULL);
+    rep_hints_watch(self.hints, false);
+    rep_runs_free(self.runs);
     rep_log_free(self.log);
     rep_floor_free(self.floors);
     close(self.wake);

@@ -303,6 +303,11 @@ void replink_beat(struct replink *self)
     rep_link_beat(self->link);
 }
 
+bool replink_takes_hints(const struct replink *self)
+{
+    return rep_link_takes_hints(self->link);
+}
+
 void replink_hints(struct replink *self, const uint8_t *payload, size_t n)
 {
     rep_link_hints(self->link, payload, n);

@@ -61,6 +61,7 @@ bool replink_begin(struct replink *link, bool legacy,
 
 void replink_catch_up(struct replink *link);
 void replink_scan(struct replink *link, uint64_t version);
+bool replink_takes_hints(const struct replink *link);
 void replink_hints(struct replink *link, const uint8_t *payload, size_t n);
 void replink_announce(struct replink *link);
 void replink_beat(struct replink *link);

@@ -266,11 +266,17 @@ void rep_link_catch_up(struct rep_link *link)
     }
 }
 
+bool rep_link_takes_hints(const struct rep_link *link)
+{
+    return link->phase == LINK_LINKED && !link->figures.legacy &&
+           link->v3.nhints == 0;
+}
+
 void rep_link_hints(struct rep_link *link, const uint8_t *payload, size_t n)
 {
     struct link_v3 *v = &link->v3;
 
-    if (link->phase != LINK_LINKED || link->figures.legacy || v->nhints > 0) {
+    if (!rep_link_takes_hints(link)) {
         return;
     }
     if (v->hints == NULL) {

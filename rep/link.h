@@ -95,6 +95,7 @@ void rep_link_scan(struct rep_link *link, uint64_t version);
 
 /* Keys that are read here, for a standby: lost when anything else waits. `n`
  * is at most FRAME_HINTS_MAX. */
+bool rep_link_takes_hints(const struct rep_link *link);
 void rep_link_hints(struct rep_link *link, const uint8_t *payload, size_t n);
 
 void rep_link_announce(struct rep_link *link);
