@@ -36,6 +36,7 @@ struct rep_floor {
     struct shard shards[REP_FLOOR_SHARDS];
     atomic_ullong low[REP_FLOOR_WATCHERS];     /* [a] or NOBODY */
     _Alignas(CACHE_LINE) atomic_ullong passed; /* [a] left no floor */
+    atomic_int top;     /* [a] watchers from here on are nobody */
     struct line *lines; /* [c] the array; inside `memory`, aligned */
     void *memory;       /* [c] */
     uint64_t per_shard; /* [c] lines of a shard, below 2^32 */
@@ -148,10 +149,12 @@ static void raise_to(atomic_ullong *mark, uint64_t version)
 static void drop_locked(struct rep_floor *t, struct shard *shard,
                         uint64_t version)
 {
+    int top = atomic_load_explicit(&t->top, memory_order_relaxed);
+
     lock_assert(LOCK_FLOOR);
     add(&shard->dropped, 1);
     raise_to(&shard->past, version);
-    for (int i = 0; i < REP_FLOOR_WATCHERS; i++) {
+    for (int i = 0; i < top; i++) {
         if (version >= atomic_load_explicit(&t->low[i], memory_order_relaxed)) {
             raise_to(&shard->missed[i], version);
         }
@@ -248,10 +251,23 @@ size_t rep_floor_walk(struct rep_floor *t, struct rep_floor_cursor *cursor,
 
 /* ---- what is not held any more ---------------------------------------- */
 
+static void set_top(struct rep_floor *t)
+{
+    int top = REP_FLOOR_WATCHERS;
+
+    while (top > 0 && atomic_load_explicit(&t->low[top - 1],
+                                           memory_order_relaxed) == NOBODY) {
+        top--;
+    }
+    /* Partner: the load in drop_locked. */
+    atomic_store_explicit(&t->top, top, memory_order_relaxed);
+}
+
 void rep_floor_watch(struct rep_floor *t, int watcher)
 {
     assert(watcher >= 0 && watcher < REP_FLOOR_WATCHERS);
     rep_floor_set_low(t, watcher, 0);
+    set_top(t);
     for (unsigned i = 0; i < REP_FLOOR_SHARDS; i++) {
         struct shard *shard = &t->shards[i];
 
@@ -266,6 +282,7 @@ void rep_floor_watch(struct rep_floor *t, int watcher)
 void rep_floor_unwatch(struct rep_floor *t, int watcher)
 {
     rep_floor_set_low(t, watcher, NOBODY);
+    set_top(t);
 }
 
 void rep_floor_set_low(struct rep_floor *t, int watcher, uint64_t low)

@@ -217,13 +217,16 @@ static void drop_oldest_locked(struct rep_log *log)
     }
 }
 
-/* The low marks of those that the record goes to fall to its version, before
- * it is visible: no removal may take for acknowledged what is not. Touches
- * leave the version as it is. */
+/* A change that was made earlier: the low marks of those that it goes to fall
+ * to its version, before it is visible, so that no removal is taken for
+ * acknowledged that is not. (Touches change no version, and a flush needs no
+ * floors.) */
 static void lower_locked(struct rep_log *log, const struct record *rec)
 {
+    bool counts = rec->op == STORE_OP_ITEM || rec->op == STORE_OP_DELETE;
+
     lock_assert(LOCK_REP_LOG);
-    for (unsigned i = 0; i < log->top && rec->op != STORE_OP_TOUCH; i++) {
+    for (unsigned i = 0; i < log->top && counts; i++) {
         struct reader *r = &log->readers[i];
 
         if (!r->open || rec->version >= r->low || !is_for(rec, i)) {
@@ -278,9 +281,6 @@ static bool append_locked(struct rep_log *log, const struct record *rec,
         memcpy(p + HEADER, key, rec->nkey);
     }
     note_version_locked(log, head, rec);
-    if (UNLIKELY(rec->source != 0 || rec->target != 0)) {
-        lower_locked(log, rec);
-    }
     /* Partner: the loads of head_of without the lock. */
     atomic_store_explicit(&log->head, head + len, memory_order_relaxed);
     log->head_at += len;
@@ -331,6 +331,9 @@ static uint64_t change_logged(struct rep_log *log,
     rec.version = version_of(change);
     if (is_logged(log, change)) {
         wake = append_locked(log, &rec, key);
+        if (change->version != 0) {
+            lower_locked(log, &rec);
+        }
     }
     lock_drop(&log->lock, LOCK_REP_LOG);
     if (wake && log->wake != NULL) {
@@ -579,6 +582,7 @@ void rep_log_resend(struct rep_log *log, int reader,
     lock_take(&log->lock, LOCK_REP_LOG);
     assert(reader_of(log, reader)->open);
     wake = append_locked(log, &rec, key->ptr);
+    lower_locked(log, &rec);
     lock_drop(&log->lock, LOCK_REP_LOG);
     if (wake && log->wake != NULL) {
         log->wake(log->wake_ctx);
@@ -674,12 +678,6 @@ void rep_log_set_low(struct rep_log *log, uint64_t low)
     if (atomic_load_explicit(&log->low, memory_order_relaxed) != low) {
         atomic_store(&log->low, low);
     }
-}
-
-uint64_t rep_log_flushed(struct rep_log *log)
-{
-    (void)log;
-    return 0;
 }
 
 void rep_log_stats(struct rep_log *log, struct rep_log_stats *out)

@@ -11,12 +11,12 @@
  * place, is told afterwards what it lost, and costs nothing meanwhile. Reader
  * r is watcher r of the floors as long as it is open.
  *
- * Local versions are drawn under the lock of the log, so log order is version
- * order. Without an open reader nothing is appended: a reader
- * begins at the head of that moment, and everything before it is found by a
- * scan begun after rep_log_open, because a change looks for readers under the
- * stripe lock that the scan takes, too (a flush, made before it is recorded,
- * under the log's).
+ * Local versions are drawn under the lock of the log, so their order in it is
+ * version order. Without an open reader nothing is appended: a reader begins at
+ * the head of that moment, and everything before it is found by a scan begun
+ * after rep_log_open, because a change looks for readers under the stripe lock
+ * that the scan takes, too (a flush, made before it is recorded, under the
+ * log's).
  *
  * Layer:     4. Includes store.h, rep/floor.h and layer 0.
  * Threads:   the observer from any worker, with a source or an old version
@@ -145,7 +145,7 @@ void rep_log_resend(struct rep_log *log, int reader,
 
 /* The low mark of `reader`: it has acknowledged every version below, at most
  * the clock. It begins with 0, rises by rep_log_raise_low and falls when an
- * older version than it has, relayed or sent again, is on its way to it. */
+ * older change, relayed or sent again, is on its way to it. */
 uint64_t rep_log_low(struct rep_log *log, int reader);
 
 /* Raises it to what the reader has acknowledged by now, tells the floors, and
@@ -156,9 +156,6 @@ uint64_t rep_log_raise_low(struct rep_log *log, int reader);
  * (the beginning): all removals do. The least rep_log_low of all peers, told
  * anew when one of them moved. */
 void rep_log_set_low(struct rep_log *log, uint64_t low);
-
-/* Always 0: the store makes its flushes before it records them. */
-uint64_t rep_log_flushed(struct rep_log *log);
 
 /* Figures; any thread. */
 struct rep_log_stats {

@@ -677,6 +677,16 @@ START_TEST(low_falls_when_an_older_change_is_on_its_way)
     ck_assert_uint_eq(low(b), va);
     rep_log_ack(rlog, b, rep_log_head(rlog));
     ck_assert_uint_eq(low(b), vb);
+    /* An old floor of our own goes to all, but a touch changes no version. */
+    (void)change(STORE_OP_TOUCH, "t", 5, 0);
+    ck_assert_uint_eq(rep_log_low(rlog, a), vb);
+    (void)change(STORE_OP_DELETE, "d", va, 0);
+    ck_assert_uint_eq(rep_log_low(rlog, a), va);
+    ck_assert_uint_eq(rep_log_low(rlog, b), va);
+    rep_log_ack(rlog, a, rep_log_head(rlog));
+    rep_log_ack(rlog, b, rep_log_head(rlog));
+    ck_assert_uint_eq(low(a), vb);
+    ck_assert_uint_eq(low(b), vb);
     /* Sent again, to one. */
     rep_log_resend(rlog, a, &key, 44);
     ck_assert_uint_eq(low(a), 44);
