@@ -12,8 +12,7 @@
 
 /* ---- answers ------------------------------------------------------------ */
 
-bool link_answer(struct rep_link *link, uint8_t type, const char *key,
-                 uint8_t nkey, uint64_t version)
+bool link_answer(struct rep_link *link, const struct frame_msg *answer)
 {
     struct link_answers *a = &link->v3.answers;
     struct link_answer *slot;
@@ -25,31 +24,41 @@ bool link_answer(struct rep_link *link, uint8_t type, const char *key,
         return false;
     }
     slot = &a->ring[(a->first + a->n++) % LINK_ANSWERS];
-    slot->type = type;
-    slot->nkey = nkey;
-    slot->version = version;
-    memcpy(slot->key, key, nkey);
+    slot->msg = *answer;
+    slot->msg.key = slot->key;
+    memcpy(slot->key, answer->key, answer->nkey);
     return true;
 }
 
-static bool answer_want(void *ctx, const char *key, uint8_t nkey, uint64_t version)
+static bool answer_want(void *ctx, const char *key, uint8_t nkey,
+                        uint64_t version, uint8_t hops)
 {
-    return link_answer(ctx, FRAME_WANT, key, nkey, version);
+    const struct frame_msg msg = {.type = FRAME_WANT,
+                                  .nkey = nkey,
+                                  .hops = hops,
+                                  .version = version,
+                                  .key = key};
+
+    return link_answer(ctx, &msg);
 }
 
-static bool answer_gone(void *ctx, const char *key, uint8_t nkey, uint64_t version)
+static bool answer_gone(void *ctx, const char *key, uint8_t nkey,
+                        uint64_t version)
 {
-    return link_answer(ctx, FRAME_GONE, key, nkey, version);
+    const struct frame_msg msg = {
+        .type = FRAME_GONE, .nkey = nkey, .version = version, .key = key};
+
+    return link_answer(ctx, &msg);
 }
 
 /* A key that is read there and not held here. Only a wish: left out when
  * there are many, so that answers that are due find room. */
 static void on_absent(void *ctx, const char *key, size_t nkey)
 {
-    struct rep_link *link = ctx;
+    const struct rep_link *link = ctx;
 
     if (link->v3.answers.n < LINK_ANSWERS - LINK_OFFERS) {
-        (void)!link_answer(link, FRAME_WANT, key, (uint8_t)nkey, 1);
+        (void)!answer_want(ctx, key, (uint8_t)nkey, 1, 0);
     }
 }
 
@@ -61,7 +70,8 @@ static void on_want(struct rep_link *link, const struct frame_msg *msg)
     if (msg->version == 1) {
         rep_log_wish(link->env->log, link->run->reader, &key);
     } else {
-        rep_log_resend(link->env->log, link->run->reader, &key, msg->version);
+        rep_log_resend(link->env->log, link->run->reader, &key, msg->version,
+                       msg->hops);
     }
 }
 

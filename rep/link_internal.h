@@ -48,8 +48,7 @@ enum link_phase {
 
 /* Answers to be sent, in order: WANT and GONE. */
 struct link_answer {
-    uint8_t type, nkey;
-    uint64_t version;
+    struct frame_msg msg; /* its key is `key` */
     char key[KEY_MAX_LENGTH];
 };
 
@@ -210,8 +209,8 @@ void link_v3_feed(struct rep_link *link);
 extern const struct rep_apply_calls link_v3_calls; /* ctx: to be set */
 
 /* Queues an answer; false when too many wait. */
-bool link_answer(struct rep_link *link, uint8_t type, const char *key,
-                 uint8_t nkey, uint64_t version) MUST_CHECK;
+bool link_answer(struct rep_link *link,
+                 const struct frame_msg *answer) MUST_CHECK;
 
 /* ---- link_v3.c --------------------------------------------------------------- */
 

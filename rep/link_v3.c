@@ -427,13 +427,7 @@ static void fill_control(struct rep_link *link)
     struct link_answers *a = &v->answers;
 
     while (a->n > 0) {
-        const struct link_answer *answer = &a->ring[a->first];
-        struct frame_msg msg = {.type = answer->type,
-                                .nkey = answer->nkey,
-                                .version = answer->version,
-                                .key = answer->key};
-
-        if (!rep_out_put(&v->out, &msg)) {
+        if (!rep_out_put(&v->out, &a->ring[a->first].msg)) {
             return;
         }
         a->first = (a->first + 1) % LINK_ANSWERS;

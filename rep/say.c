@@ -108,25 +108,6 @@ bool rep_say_flush(struct rep_say *say, uint8_t hops)
 
 /* ---- items; stripe held --------------------------------------------------- */
 
-static enum rep_said offer(struct rep_say *say, const struct item *it,
-                           uint8_t hops)
-{
-    struct frame_msg msg = {
-        .type = FRAME_OFFER,
-        .nkey = it->nkey,
-        .hops = hops,
-        .version = it->version,
-        .key = item_key(it),
-    };
-
-    if (say->credit == 0 || !rep_out_put(say->out, &msg)) {
-        return REP_SAID_FULL;
-    }
-    say->credit--;
-    say->items++;
-    return REP_SAID;
-}
-
 static enum rep_said say_touch(struct rep_say *say, const struct item *it,
                                uint8_t hops)
 {
@@ -142,6 +123,30 @@ static enum rep_said say_touch(struct rep_say *say, const struct item *it,
     if (!rep_out_put(say->out, &msg)) {
         return REP_SAID_FULL;
     }
+    say->items++;
+    return REP_SAID;
+}
+
+/* Names the item: a peer that lacks it wants it. One that was touched goes
+ * with its expiry, since its version is what it was. */
+static enum rep_said offer(struct rep_say *say, const struct item *it,
+                           uint8_t hops)
+{
+    struct frame_msg msg = {
+        .type = FRAME_OFFER,
+        .nkey = it->nkey,
+        .hops = hops,
+        .version = it->version,
+        .key = item_key(it),
+    };
+
+    if ((it->bits & ITEM_TOUCHED) != 0) {
+        return say_touch(say, it, hops);
+    }
+    if (say->credit == 0 || !rep_out_put(say->out, &msg)) {
+        return REP_SAID_FULL;
+    }
+    say->credit--;
     say->items++;
     return REP_SAID;
 }
@@ -271,7 +276,7 @@ enum rep_said rep_say_entry(struct rep_say *say, const struct rep_log_entry *e)
     enum rep_said said;
     struct item *it;
 
-    if (e->hops > say->hops_max) {
+    if (e->hops > say->hops_max && e->target == 0) {
         return REP_SAID;
     }
     if (e->op == STORE_OP_FLUSH) {

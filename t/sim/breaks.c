@@ -294,16 +294,13 @@ void __wrap_rep_floor_pass(struct rep_floor *t, uint64_t version)
     }
 }
 
-bool __real_link_answer(struct rep_link *link, uint8_t type, const char *key,
-                        uint8_t nkey, uint64_t version);
-bool __wrap_link_answer(struct rep_link *link, uint8_t type, const char *key,
-                        uint8_t nkey, uint64_t version);
-bool __wrap_link_answer(struct rep_link *link, uint8_t type, const char *key,
-                        uint8_t nkey, uint64_t version)
+bool __real_link_answer(struct rep_link *link, const struct frame_msg *answer);
+bool __wrap_link_answer(struct rep_link *link, const struct frame_msg *answer);
+bool __wrap_link_answer(struct rep_link *link, const struct frame_msg *answer)
 {
-    if ((type == FRAME_GONE && broken(GONE_IS_ANSWERED)) ||
-        (type == FRAME_WANT && broken(WANT_IS_ANSWERED))) {
+    if ((answer->type == FRAME_GONE && broken(GONE_IS_ANSWERED)) ||
+        (answer->type == FRAME_WANT && broken(WANT_IS_ANSWERED))) {
         return true;
     }
-    return __real_link_answer(link, type, key, nkey, version);
+    return __real_link_answer(link, answer);
 }
