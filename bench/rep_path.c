@@ -4,9 +4,9 @@
  *   rep_path [items]
  *
  * Stores items of 100 bytes with no reader and with one (the difference is
- * the log's share of a set), then reads the log, formats live states, and
- * scans. Prints nanoseconds per operation, thread CPU time. What receiving
- * costs is rep_apply's.
+ * the log's share of a set), then reads the log, writes live states as messages
+ * and as lines of 2.x, and scans. Prints nanoseconds per operation, thread CPU
+ * time. What receiving costs is rep_apply's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,10 @@
 #include "base/hash.h"
 #include "base/version.h"
 #include "rep/log.h"
+#include "rep/out.h"
+#include "rep/say.h"
 #include "rep/scan.h"
+#include "rep/text_out.h"
 #include "store.h"
 
 enum { VALUE = 100, KEY = 16, OUT = 256 * 1024 };
@@ -93,58 +96,104 @@ static double change_all(size_t n)
     return now_ns() - spent;
 }
 
-static void run_live(const struct rep_peer *peer, uint64_t pos)
+/* The buffer is full: as if it had been sent. */
+static void send_all(struct rep_out *out)
 {
+    rep_out_close(out);
+    rep_out_clear(out);
+}
+
+static void say_batch(struct rep_say *say)
+{
+    for (unsigned i = 0; i < batch.n; i++) {
+        rep_say_ahead(&batch, i);
+        while (rep_say_entry(say, &batch.entry[i]) == REP_SAID_FULL) {
+            send_all(say->out);
+        }
+    }
+    send_all(say->out);
+}
+
+static void text_batch(struct rep_text_out *text)
+{
+    for (unsigned i = 0; i < batch.n; i++) {
+        while (!rep_text_entry(text, &batch.entry[i])) {
+            rep_text_clear(text);
+        }
+    }
+    rep_text_clear(text);
+}
+
+static void run_live(struct rep_say *say, int reader, uint64_t pos)
+{
+    struct rep_text_out text;
     char *buf = malloc(OUT);
-    struct rep_out out;
-    double read = 0, format = 0, t;
+    double read = 0, frames = 0, lines = 0, t;
     size_t entries = 0;
 
     must(buf != NULL, "malloc");
-    rep_out_init(&out, buf, OUT);
+    rep_text_init(&text, buf, OUT);
     for (;;) {
-        unsigned i = 0;
-
         t = now_ns();
-        if (rep_log_read(rlog, peer->reader, pos, &batch) != REP_LOG_OK) {
+        if (rep_log_read(rlog, reader, pos, &batch) != REP_LOG_OK) {
             break;
         }
         read += now_ns() - t;
         entries += batch.n;
         t = now_ns();
-        while (!rep_scan_live(peer, &batch, &i, &out)) {
-            rep_out_clear(&out);
-        }
-        rep_out_clear(&out);
-        format += now_ns() - t;
+        say_batch(say);
+        frames += now_ns() - t;
+        t = now_ns();
+        text_batch(&text);
+        lines += now_ns() - t;
         pos = batch.next;
-        rep_log_ack(rlog, peer->reader, pos);
+        rep_log_ack(rlog, reader, pos);
     }
     report("log read, an entry", read, entries);
-    report("live format, an entry", format, entries);
+    report("live message, an entry", frames, entries);
+    report("line of 2.x, the same entry", lines, entries);
     free(buf);
 }
 
-static void run_scan(const struct rep_peer *peer)
+static bool scan_item(void *ctx, struct item *it)
 {
-    char *buf = malloc(OUT);
+    return rep_say_item(ctx, it) == REP_SAID;
+}
+
+static bool scan_floor(void *ctx, uint64_t hash, uint64_t version)
+{
+    return rep_say_floor(ctx, hash, version);
+}
+
+static void run_scan(struct rep_say *say)
+{
+    const struct rep_scan_calls calls = {
+        .item = scan_item, .expired = scan_item, .floor = scan_floor};
+    const struct rep_scan_plan plan = {.before = REP_SCAN_NONE};
     struct rep_scan scan;
-    struct rep_out out;
-    double spent = 0, t;
     enum rep_scan_status status;
+    double spent = now_ns();
+
+    say->items = 0;
+    rep_scan_begin(&scan, &plan);
+    do {
+        status = rep_scan_step(&scan, floors, &calls, say);
+        send_all(say->out);
+    } while (status == REP_SCAN_MORE);
+    report("scan and message, an item", now_ns() - spent, say->items);
+}
+
+static void run_sending(int reader, uint64_t pos)
+{
+    uint8_t *buf = malloc(OUT);
+    struct rep_out out;
+    struct rep_say say = {.out = &out, .floors = floors, .item_size_max = MIB};
 
     must(buf != NULL, "malloc");
-    rep_out_init(&out, buf, OUT);
-    rep_scan_begin(&scan, 0, false);
-    do {
-        t = now_ns();
-        status = rep_scan_step(&scan, peer, &out);
-        spent += now_ns() - t;
-        if (status == REP_SCAN_DONE || OUT - out.len < REP_SCAN_ROOM) {
-            rep_out_clear(&out);
-        }
-    } while (status == REP_SCAN_MORE);
-    report("scan and format, an item", spent, scan.items);
+    rep_out_init(&out, buf, OUT, NULL);
+    run_live(&say, reader, pos);
+    run_scan(&say);
+    rep_out_fini(&out);
     free(buf);
 }
 
@@ -152,8 +201,8 @@ int main(int argc, char **argv)
 {
     size_t items = argc > 1 ? strtoul(argv[1], NULL, 10) : 500000;
     size_t memory = items * 256 + 256 * MIB;
-    struct rep_peer peer = {.dialect = WIRE_OURS, .item_size_max = MIB};
     uint64_t pos;
+    int reader;
 
     must(items > 0, "reading the number of items");
     clock_init();
@@ -171,13 +220,11 @@ int main(int argc, char **argv)
     (void)set_all(items);
     report("set, observer, nobody linked", set_all(items), items);
     report("change, nobody linked", change_all(items), items);
-    peer.reader = rep_log_open(rlog, &pos);
-    peer.floors = floors;
-    peer.log = rlog;
+    reader = rep_log_open(rlog, &pos);
+    must(reader >= 0, "rep_log_open");
     report("set, logged", set_all(items), items);
-    run_live(&peer, pos);
+    run_sending(reader, pos);
     report("change, logged", change_all(items), items);
-    run_scan(&peer);
     store_fini();
     rep_log_free(rlog);
     rep_floor_free(floors);

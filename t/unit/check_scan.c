@@ -1,6 +1,5 @@
-/* Unit tests of rep/scan: what goes to a peer, scanned and live. */
+/* Unit tests of rep/scan: what is given, where it stops, how it goes on. */
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,504 +7,564 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/version.h"
+#include "rep/log.h"
 #include "rep/scan.h"
 
 #define START_MS UINT64_C(1800000000000)
 #define NOW      1800000000U
-#define ROOM     (REP_SCAN_ROOM + 1)
+#define IN_48    (UINT64_C(1) << 48)
+
+enum { NAME = 32, MOST = 30000 };
+
+/* What was given, in order. */
+struct given {
+    char what; /* 'i' item, 'x' expired, 'b' below, 'f' floor */
+    char name[NAME];
+    uint64_t version, hash;
+};
 
 static struct rep_floor *floors;
 static struct rep_log *rlog;
-static struct rep_peer peer;
-static struct rep_out out;
-static struct rep_log_batch batch;
-static uint64_t pos;
-static char buf[ROOM];
-static char sent[8 * 1024 * 1024]; /* all that went out, as a string */
-static size_t sent_n;
+static struct given given[MOST];
+static unsigned n_given;
+static unsigned room; /* of these; then call-backs refuse */
 
-static void setup(void)
+static void start(size_t floor_bytes)
 {
     struct store_config config = store_config_default();
 
     clock_freeze(START_MS);
     version_init(VERSION_HYBRID, 3);
     hash_init();
-    config.item_size_max = 4 * MIB;
     ck_assert(store_init(&config));
-    floors = rep_floor_new(MIB);
+    floors = rep_floor_new(floor_bytes);
     rlog = rep_log_new(MIB, floors);
     store_observe(rep_log_observer(rlog));
-    peer = (struct rep_peer){.dialect = WIRE_OURS,
-                             .item_size_max = 4 * MIB,
-                             .floors = floors,
-                             .log = rlog};
-    peer.reader = rep_log_open(rlog, &pos);
-    ck_assert_int_ge(peer.reader, 0);
-    rep_out_init(&out, buf, ROOM);
-    sent_n = 0;
+    room = MOST;
+    n_given = 0;
+}
+
+static void setup(void)
+{
+    start(MIB);
 }
 
 static void teardown(void)
 {
-    rep_out_fini(&out);
     store_observe(NULL);
     rep_log_free(rlog);
     rep_floor_free(floors);
     store_fini();
 }
 
-static uint64_t set_until(const char *name, const char *value, uint32_t exptime)
+static uint64_t set_until(const char *name, uint32_t exptime)
 {
     struct store_key key = store_key(name, strlen(name));
-    struct store_attrs attrs = {7, exptime};
+    struct store_attrs attrs = {0, exptime};
     uint64_t cas = 0;
 
-    ck_assert_int_eq(
-        store_set(&key, &attrs, STORE_SET, value, strlen(value), &cas),
-        STORE_OK);
+    ck_assert_int_eq(store_set(&key, &attrs, STORE_SET, "x", 1, &cas),
+                     STORE_OK);
     return cas;
 }
 
-static uint64_t set(const char *name, const char *value)
+static uint64_t set(const char *name)
 {
-    return set_until(name, value, 0);
+    return set_until(name, 0);
 }
 
-static void set_big(const char *name, size_t n)
+/* Returns the version of the last. */
+static uint64_t set_many(const char *prefix, unsigned n)
 {
-    struct store_key key = store_key(name, strlen(name));
-    struct store_attrs attrs = {0, 0};
-    char *value = malloc(n);
+    char name[NAME];
+    uint64_t version = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        value[i] = (char)('a' + i % 23);
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(name, sizeof(name), "%s-%u", prefix, i);
+        version = set(name);
     }
-    ck_assert_int_eq(store_set(&key, &attrs, STORE_SET, value, n, NULL),
-                     STORE_OK);
-    free(value);
+    return version;
 }
 
-static void delete_key(const char *name)
+/* Floors of hashes that lie all over the table; the version of the first is
+ * `from`, then one more each. */
+static void raise_many(unsigned n, uint64_t from)
 {
-    struct store_key key = store_key(name, strlen(name));
-
-    (void)!store_delete(&key, 0, NULL);
-}
-
-static void keep(const char *p, size_t n)
-{
-    ck_assert_uint_lt(sent_n + n, sizeof(sent));
-    memcpy(sent + sent_n, p, n);
-    sent_n += n;
-    sent[sent_n] = '\0';
-}
-
-/* Sends what is in the buffer, a large value in pieces of odd sizes. */
-static void send_all(void)
-{
-    keep(out.buf, out.len);
-    rep_out_clear(&out);
-    while (out.big != NULL) {
-        struct iovec iov[2];
-        unsigned n = rep_out_value(&out, iov, 2);
-        size_t part;
-
-        ck_assert_uint_ge(n, 1);
-        part = iov[0].iov_len < 70001 ? iov[0].iov_len : 70001;
-        keep(iov[0].iov_base, part);
-        rep_out_sent_value(&out, part);
+    for (unsigned i = 0; i < n; i++) {
+        ck_assert(rep_floor_raise(
+            floors, hash_key_agreed((const char *)&i, sizeof(i)), from + i));
     }
 }
 
-static uint64_t scan_from(uint64_t threshold, bool touched, uint64_t flushed)
+/* ---- the call-backs ----------------------------------------------------- */
+
+static bool take(char what, const char *name, size_t n, uint64_t version,
+                 uint64_t hash)
+{
+    struct given *g = &given[n_given];
+
+    if (n_given == room) {
+        return false;
+    }
+    *g = (struct given){.what = what, .version = version, .hash = hash};
+    ck_assert_uint_lt(n, sizeof(g->name));
+    memcpy(g->name, name, n);
+    n_given++;
+    return true;
+}
+
+static bool take_item(void *ctx, struct item *it)
+{
+    ck_assert_ptr_eq(ctx, &room);
+    return take('i', item_key(it), it->nkey, it->version, 0);
+}
+
+static bool take_expired(void *ctx, struct item *it)
+{
+    ck_assert_ptr_eq(ctx, &room);
+    return take('x', item_key(it), it->nkey, it->version, 0);
+}
+
+static bool take_below(void *ctx, struct item *it)
+{
+    ck_assert_ptr_eq(ctx, &room);
+    return take('b', item_key(it), it->nkey, it->version, 0);
+}
+
+static bool take_floor(void *ctx, uint64_t hash, uint64_t version)
+{
+    ck_assert_ptr_eq(ctx, &room);
+    return take('f', "", 0, version, hash);
+}
+
+static const struct rep_scan_calls without_below = {
+    .item = take_item, .expired = take_expired, .floor = take_floor};
+static const struct rep_scan_calls with_below = {.item = take_item,
+                                                 .expired = take_expired,
+                                                 .below = take_below,
+                                                 .floor = take_floor};
+
+/* ---- scanning -------------------------------------------------------------
+ */
+
+static void begin(struct rep_scan *scan, uint64_t before, uint64_t threshold,
+                  uint64_t cursor)
+{
+    const struct rep_scan_plan plan = {
+        .before = before, .threshold = threshold, .cursor = cursor};
+
+    n_given = 0;
+    rep_scan_begin(scan, &plan);
+}
+
+static enum rep_scan_status step(struct rep_scan *scan)
+{
+    uint64_t before = rep_scan_cursor(scan);
+    enum rep_scan_status status =
+        rep_scan_step(scan, floors, &without_below, &room);
+
+    ck_assert_uint_ge(rep_scan_cursor(scan), before);
+    ck_assert_uint_lt(rep_scan_cursor(scan), IN_48);
+    return status;
+}
+
+/* To the end; the number of steps. */
+static unsigned finish(struct rep_scan *scan)
+{
+    unsigned steps = 1;
+
+    while (step(scan) == REP_SCAN_MORE) {
+        ck_assert_uint_lt(++steps, 100000);
+    }
+    return steps;
+}
+
+static unsigned scan_from(uint64_t threshold)
 {
     struct rep_scan scan;
-    enum rep_scan_status status;
-    int steps = 0;
 
-    sent_n = 0;
-    sent[0] = '\0';
-    rep_scan_begin(&scan, threshold, touched);
-    if (flushed != 0) {
-        scan.flushed_since = flushed;
+    begin(&scan, REP_SCAN_NONE, threshold, 0);
+    return finish(&scan);
+}
+
+/* Scans until `most` were given; the cursor of that moment. */
+static uint64_t break_off_at(unsigned most)
+{
+    struct rep_scan scan;
+
+    begin(&scan, REP_SCAN_NONE, 0, 0);
+    room = most;
+    while (n_given < most) {
+        ck_assert_int_eq(step(&scan), REP_SCAN_MORE);
     }
-    do {
-        status = rep_scan_step(&scan, &peer, &out);
-        send_all();
-        ck_assert_int_lt(++steps, 100000);
-    } while (status == REP_SCAN_MORE);
-    return scan.items;
+    room = MOST;
+    return rep_scan_cursor(&scan);
 }
 
-static uint64_t scan_all(void)
+static void scan_below(uint64_t threshold)
 {
-    return scan_from(0, false, 0);
+    const struct rep_scan_plan plan = {
+        .before = REP_SCAN_NONE, .threshold = threshold, .walk_all = true};
+    struct rep_scan scan;
+
+    n_given = 0;
+    rep_scan_begin(&scan, &plan);
+    ck_assert_int_eq(rep_scan_step(&scan, floors, &with_below, &room),
+                     REP_SCAN_DONE);
 }
 
-static void live(void)
+static unsigned count(char what)
 {
-    unsigned i = 0;
+    unsigned n = 0;
 
-    sent_n = 0;
-    sent[0] = '\0';
-    while (rep_log_read(rlog, peer.reader, pos, &batch) == REP_LOG_OK) {
-        for (i = 0; !rep_scan_live(&peer, &batch, &i, &out);) {
-            send_all();
-        }
-        send_all();
-        pos = batch.next;
+    for (unsigned i = 0; i < n_given; i++) {
+        n += given[i].what == what ? 1U : 0U;
     }
+    return n;
 }
 
-/* The text as printf makes it is all that was sent. */
-static void PRINTF(1, 2) ck_sent(const char *format, ...)
+static int compare(const void *a, const void *b)
 {
-    char want[4096];
-    va_list ap;
+    const struct given *x = a;
+    const struct given *y = b;
 
-    va_start(ap, format);
-    (void)vsnprintf(want, sizeof(want), format, ap);
-    va_end(ap);
-    ck_assert_str_eq(sent, want);
+    if (x->hash != y->hash) {
+        return x->hash < y->hash ? -1 : 1;
+    }
+    return strcmp(x->name, y->name);
 }
 
-#define U(v) ((unsigned long long)(v))
-
-START_TEST(scan_of_nothing_sends_nothing)
+/* How many different ones; sorts them. */
+static unsigned different(void)
 {
-    ck_assert_uint_eq(scan_all(), 0);
-    ck_sent("%s", "");
-    peer.dialect = WIRE_LEGACY;
-    ck_assert_uint_eq(scan_all(), 0);
-    ck_sent("%s", "");
+    unsigned n = n_given > 0 ? 1 : 0;
+
+    qsort(given, n_given, sizeof(given[0]), compare);
+    for (unsigned i = 1; i < n_given; i++) {
+        n += compare(&given[i - 1], &given[i]) != 0 ? 1U : 0U;
+    }
+    return n;
+}
+
+/* "ia xb ", floors as "f17 " */
+static const char *all(void)
+{
+    static char text[1024];
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < n_given; i++) {
+        const struct given *g = &given[i];
+
+        len += (size_t)(g->what == 'f'
+                            ? snprintf(text + len, sizeof(text) - len, "f%llu ",
+                                       (unsigned long long)g->version)
+                            : snprintf(text + len, sizeof(text) - len, "%c%s ",
+                                       g->what, g->name));
+        ck_assert_uint_lt(len, sizeof(text));
+    }
+    return text;
+}
+
+/* ---- what is given --------------------------------------------------------
+ */
+
+START_TEST(nothing_is_done_at_once)
+{
+    ck_assert_uint_eq(scan_from(0), 1);
+    ck_assert_str_eq(all(), "");
 }
 END_TEST
 
-START_TEST(scan_sends_items_with_their_versions)
-{
-    uint64_t v = set_until("k", "value", NOW + 100);
-
-    ck_assert_uint_eq(scan_all(), 1);
-    ck_sent("rep k 7 %u 5 %llu\r\nvalue\r\n", NOW + 100, U(v));
-    peer.dialect = WIRE_LEGACY;
-    ck_assert_uint_eq(scan_all(), 1);
-    ck_sent("rep k 7 %u 5 %llu\r\nvalue\r\n", NOW + 100, U(v));
-}
-END_TEST
-
-START_TEST(scan_leaves_out_what_is_below_the_threshold)
+START_TEST(items_from_the_threshold_on)
 {
     uint64_t v;
 
-    (void)set("old", "1");
-    v = set("new", "2");
-    ck_assert_uint_eq(scan_from(v, false, 0), 1);
-    ck_sent("rep new 7 0 1 %llu\r\n2\r\n", U(v));
-    ck_assert_uint_eq(scan_from(v + 1, false, 0), 0);
-    ck_sent("%s", "");
+    (void)set("old");
+    v = set("new");
+    (void)scan_from(v);
+    ck_assert_str_eq(all(), "inew ");
+    ck_assert_uint_eq(given[0].version, v);
+    (void)scan_from(v + 1);
+    ck_assert_str_eq(all(), "");
+    (void)scan_from(0);
+    ck_assert_uint_eq(count('i'), 2);
 }
 END_TEST
 
-START_TEST(scan_with_the_touch_flag_sends_touched_items_below_it)
+START_TEST(an_expired_item_is_given_as_such)
 {
-    uint64_t v = set_until("k", "1", NOW + 10);
-    struct store_key key = store_key("k", 1);
-    struct item *it = store_touch_hold(&key, NOW + 50, NULL);
+    uint64_t v = set_until("k", NOW + 1);
 
-    ck_assert_ptr_nonnull(it);
-    store_release(it);
-    (void)set("other", "2");
-    ck_assert_uint_eq(scan_from(UINT64_MAX, true, 0), 1);
-    ck_sent("rep k 7 %u 1 %llu\r\n1\r\n", NOW + 50, U(v));
+    clock_freeze(START_MS + 2000);
+    (void)scan_from(v);
+    ck_assert_str_eq(all(), "xk ");
+    (void)scan_from(v + 1);
+    ck_assert_str_eq(all(), "");
 }
 END_TEST
 
-START_TEST(scan_of_many_items_sends_each_once)
+START_TEST(what_a_flush_killed_is_not_given)
+{
+    (void)set("k");
+    store_flush(0);
+    (void)scan_from(0);
+    ck_assert_str_eq(all(), "");
+}
+END_TEST
+
+START_TEST(items_below_are_given_alive_and_when_asked_for)
+{
+    uint64_t v;
+
+    (void)set("dead");
+    store_flush(0);
+    (void)set_until("expired", NOW + 1);
+    (void)set("low");
+    v = set("high");
+    clock_freeze(START_MS + 2000);
+    scan_below(v + 1);
+    ck_assert_uint_eq(count('b'), 2);
+    ck_assert_uint_eq(n_given, 2);
+    scan_below(v);
+    ck_assert_uint_eq(count('b'), 1);
+    ck_assert_uint_eq(count('i'), 1);
+    ck_assert_uint_eq(n_given, 2);
+    (void)scan_from(v + 1);
+    ck_assert_uint_eq(n_given, 0);
+}
+END_TEST
+
+START_TEST(floors_from_the_threshold_on)
+{
+    raise_many(3, 10);
+    (void)scan_from(12);
+    ck_assert_str_eq(all(), "f12 ");
+    (void)scan_from(0);
+    ck_assert_uint_eq(count('f'), 3);
+    ck_assert_uint_eq(different(), 3);
+}
+END_TEST
+
+START_TEST(floors_that_the_barrier_tells_are_not_given)
+{
+    raise_many(1, version_next());
+    store_flush(0);
+    (void)scan_from(0);
+    ck_assert_str_eq(all(), "");
+    ck_assert(rep_floor_raise(floors, 77, store_barrier() + 1));
+    (void)scan_from(0);
+    ck_assert_uint_eq(count('f'), 1);
+}
+END_TEST
+
+START_TEST(a_threshold_of_none_gives_only_what_is_below)
+{
+    raise_many(3, 10);
+    (void)set("k");
+    scan_below(REP_SCAN_NONE);
+    ck_assert_str_eq(all(), "bk ");
+}
+END_TEST
+
+START_TEST(floors_are_left_out_for_those_who_do_not_know_them)
+{
+    const struct rep_scan_calls no_floors = {.item = take_item,
+                                             .expired = take_expired};
+    struct rep_scan scan;
+
+    raise_many(3, 10);
+    (void)set("k");
+    begin(&scan, REP_SCAN_NONE, 0, 0);
+    ck_assert_int_eq(rep_scan_step(&scan, floors, &no_floors, &room),
+                     REP_SCAN_DONE);
+    ck_assert_str_eq(all(), "ik ");
+}
+END_TEST
+
+/* ---- slices ---------------------------------------------------------------
+ */
+
+START_TEST(many_items_are_given_once_in_slices)
 {
     enum { N = 20000 };
-    char name[32];
-    const char *p;
-    unsigned seen = 0;
 
-    for (unsigned i = 0; i < N; i++) {
-        (void)snprintf(name, sizeof(name), "key-%u", i);
-        (void)set(name, "x");
+    (void)set_many("key", N);
+    ck_assert_uint_ge(scan_from(0), N / 4096);
+    ck_assert_uint_eq(n_given, N);
+    ck_assert_uint_eq(different(), N);
+}
+END_TEST
+
+START_TEST(floors_are_looked_at_in_slices)
+{
+    rep_floor_free(floors);
+    floors = rep_floor_new(64 * MIB); /* 2^20 lines, nearly all empty */
+    raise_many(100, 10);
+    ck_assert_uint_ge(scan_from(0), 4);
+    ck_assert_uint_eq(n_given, 100);
+}
+END_TEST
+
+START_TEST(what_is_refused_comes_again)
+{
+    enum { ITEMS = 500, FLOORS = 500 };
+    struct rep_scan scan;
+
+    (void)set_many("key", ITEMS);
+    raise_many(FLOORS, 10);
+    begin(&scan, REP_SCAN_NONE, 0, 0);
+    for (room = 0; step(&scan) == REP_SCAN_MORE; room += 70) {
+        ck_assert_uint_lt(room, MOST - 70);
     }
-    ck_assert_uint_eq(scan_all(), N);
-    for (p = sent; (p = strstr(p, "rep key-")) != NULL; p++) {
-        seen++;
-    }
-    ck_assert_uint_eq(seen, N);
+    ck_assert_uint_eq(count('i'), ITEMS); /* floors may come twice */
+    ck_assert_uint_eq(different(), ITEMS + FLOORS);
 }
 END_TEST
 
-START_TEST(scan_sends_expired_items_as_deletes)
-{
-    uint64_t v = set_until("k", "1", NOW + 1);
-
-    clock_freeze(START_MS + 2000);
-    ck_assert_uint_eq(scan_all(), 0);
-    ck_sent("delete k %llu\r\n", U(v));
-    peer.dialect = WIRE_LEGACY;
-    ck_assert_uint_eq(scan_all(), 0);
-    ck_sent("%s", "");
-}
-END_TEST
-
-START_TEST(scan_sends_floors_of_what_is_gone)
-{
-    uint64_t f;
-
-    (void)set("k", "1");
-    delete_key("k");
-    f = rep_floor_get(floors, hash_key_agreed("k", 1));
-    ck_assert_uint_ne(f, 0);
-    (void)scan_all();
-    ck_sent("floor %016llx %llu\r\n", U(hash_key_agreed("k", 1)), U(f));
-    (void)scan_from(f + 1, false, 0);
-    ck_sent("%s", "");
-    peer.dialect = WIRE_LEGACY;
-    (void)scan_all();
-    ck_sent("%s", "");
-}
-END_TEST
-
-START_TEST(scan_sends_the_barrier_first)
-{
-    uint64_t v;
-
-    (void)set("dead", "1");
-    store_flush(0);
-    v = set("k", "2");
-    (void)scan_all();
-    ck_sent("flush_all 0 %llu\r\nrep k 7 0 1 %llu\r\n2\r\n", U(store_barrier()),
-            U(v));
-}
-END_TEST
-
-START_TEST(scan_sends_a_pending_flush)
-{
-    uint64_t version;
-    uint32_t at;
-
-    store_flush(NOW + 60);
-    ck_assert(store_flush_pending(&version, &at));
-    (void)scan_all();
-    ck_sent("flush_all %u %llu\r\n", NOW + 60, U(version));
-    peer.dialect = WIRE_LEGACY;
-    (void)scan_all();
-    ck_sent("flush_all %u\r\n", NOW + 60);
-}
-END_TEST
-
-START_TEST(legacy_scan_flushes_only_for_a_flush_it_missed)
-{
-    uint64_t before = version_next();
-
-    peer.dialect = WIRE_LEGACY;
-    store_flush(0);
-    (void)scan_all(); /* never linked: it has nothing of ours */
-    ck_sent("%s", "");
-    (void)scan_from(0, false, before);
-    ck_sent("%s", "flush_all \r\n");
-    (void)scan_from(0, false, store_barrier());
-    ck_sent("%s", "");
-    /* An overrun that lost the flush's entry. */
-    (void)scan_from(store_barrier(), false, 0);
-    ck_sent("%s", "flush_all \r\n");
-}
-END_TEST
-
-START_TEST(items_too_large_for_the_peer_go_as_deletes)
-{
-    uint64_t v;
-
-    set_big("big", 1100 * 1024);
-    peer.item_size_max = MIB;
-    (void)scan_all();
-    v = version_last();
-    ck_sent("delete big %llu\r\n", U(v));
-    peer.dialect = WIRE_LEGACY;
-    (void)scan_all();
-    ck_sent("%s", "delete big\r\n");
-}
-END_TEST
-
-START_TEST(large_values_go_by_reference_and_whole)
-{
-    static const size_t sizes[] = {REP_SCAN_COPY_MAX, REP_SCAN_COPY_MAX + 1,
-                                   300001, 3 * 1024 * 1024};
-
-    for (size_t s = 0; s < 4; s++) {
-        char head[64];
-        size_t n;
-
-        set_big("big", sizes[s]);
-        ck_assert_uint_eq(scan_all(), 1);
-        n = (size_t)snprintf(head, sizeof(head), "rep big 0 0 %zu %llu\r\n",
-                             sizes[s], U(version_last()));
-        ck_assert_uint_eq(sent_n, n + sizes[s] + 2);
-        ck_assert(memcmp(sent, head, n) == 0);
-        for (size_t i = 0; i < sizes[s]; i++) {
-            ck_assert_int_eq(sent[n + i], (char)('a' + i % 23));
-        }
-        ck_assert(memcmp(sent + sent_n - 2, "\r\n", 2) == 0);
-    }
-}
-END_TEST
-
-START_TEST(a_large_value_stays_what_it_was_while_it_is_sent)
+START_TEST(an_expired_item_that_is_refused_comes_again)
 {
     struct rep_scan scan;
-    struct iovec iov[1];
-    struct item *it;
 
-    set_big("big", 100000);
-    rep_scan_begin(&scan, 0, false);
-    (void)!rep_scan_step(&scan, &peer, &out);
-    it = out.big;
-    ck_assert_ptr_nonnull(it);
-    ck_assert_uint_eq(out.big_left, 100002);
-    (void)set("big", "small");
-    /* Nothing more is written behind it. */
-    keep(out.buf, out.len);
-    rep_out_clear(&out);
-    (void)!rep_scan_step(&scan, &peer, &out);
-    ck_assert_uint_eq(out.len, 0);
-    ck_assert_uint_eq(rep_out_value(&out, iov, 1), 1);
-    ck_assert_int_eq(((char *)iov[0].iov_base)[22], 'w');
-    rep_out_fini(&out);
-    ck_assert_ptr_null(out.big);
-}
-END_TEST
-
-START_TEST(live_sends_present_states)
-{
-    uint64_t v, f;
-
-    (void)set("a", "1");
-    (void)set("gone", "1");
-    v = set("a", "22");
-    delete_key("gone");
-    f = version_last();
-    live();
-    ck_sent("rep a 7 0 2 %llu\r\n22\r\ndelete gone %llu\r\n", U(v), U(f));
-    peer.dialect = WIRE_LEGACY;
-    (void)set("a", "3");
-    delete_key("a");
-    live();
-    ck_sent("%s", "delete a\r\n");
-}
-END_TEST
-
-START_TEST(live_sends_deletes_of_absent_keys)
-{
-    delete_key("never");
-    live();
-    ck_sent("delete never %llu\r\n", U(version_last()));
-}
-END_TEST
-
-START_TEST(live_sends_what_expired_as_a_delete)
-{
-    uint64_t v = set_until("k", "1", NOW + 1);
-
+    (void)set_until("k", NOW + 1);
     clock_freeze(START_MS + 2000);
-    live();
-    ck_sent("delete k %llu\r\n", U(v));
+    begin(&scan, REP_SCAN_NONE, 0, 0);
+    room = 0;
+    ck_assert_int_eq(step(&scan), REP_SCAN_MORE);
+    room = 1;
+    ck_assert_int_eq(step(&scan), REP_SCAN_DONE);
+    ck_assert_str_eq(all(), "xk ");
 }
 END_TEST
 
-START_TEST(live_counts_no_hit)
+/* ---- going on ---------------------------------------------------------------
+ */
+
+START_TEST(a_scan_goes_on_at_its_cursor)
 {
-    struct store_key key = store_key("k", 1);
-    struct item *it;
+    enum { N = 10000, FLOORS = 100 };
+    static const unsigned cuts[] = {1, 5000, N - 1};
 
-    (void)set("k", "1");
-    live();
-    (void)scan_all();
-    it = store_hold(&key, NULL);
-    ck_assert_ptr_nonnull(it);
-    ck_assert_int_eq(it->bits & ITEM_FETCHED, 0);
-    ck_assert_int_eq(atomic_load(&it->heat) & 3, 0);
-    store_release(it);
-}
-END_TEST
+    (void)set_many("key", N);
+    raise_many(FLOORS, 10);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t cursor = break_off_at(cuts[i]);
+        struct rep_scan scan;
+        unsigned before = n_given;
 
-START_TEST(live_sends_flushes)
-{
-    uint64_t v = set("k", "1"), version;
-    uint32_t at;
-
-    store_flush(0);
-    live();
-    ck_sent("delete k %llu\r\nflush_all 0 %llu\r\n", U(v), U(store_barrier()));
-    store_flush(NOW + 60);
-    ck_assert(store_flush_pending(&version, &at));
-    live();
-    ck_sent("flush_all 0 %llu\r\nflush_all %u %llu\r\n", U(store_barrier()),
-            NOW + 60, U(version));
-}
-END_TEST
-
-START_TEST(live_sends_flushes_to_a_legacy_peer)
-{
-    peer.dialect = WIRE_LEGACY;
-    store_flush(0);
-    live();
-    ck_sent("%s", "flush_all \r\n");
-    store_flush(NOW + 60);
-    live();
-    ck_sent("flush_all %u\r\n", NOW + 60);
-    /* Its time came before it was sent. */
-    store_flush(NOW + 1);
-    clock_freeze(START_MS + 1000);
-    store_tick();
-    live();
-    ck_sent("%s", "flush_all \r\n");
-}
-END_TEST
-
-START_TEST(a_resend_of_what_is_absent_tells_the_newest_floor)
-{
-    struct store_key key = store_key("k", 1);
-
-    delete_key("k");
-    live();
-    rep_log_resend(rlog, peer.reader, &key, 5);
-    live();
-    ck_sent("delete k %llu\r\n", U(version_last()));
-}
-END_TEST
-
-START_TEST(a_resend_of_what_a_flush_killed_tells_the_barrier)
-{
-    struct store_key key = store_key("k", 1);
-
-    store_flush(0);
-    live();
-    rep_log_resend(rlog, peer.reader, &key, 5);
-    live();
-    ck_sent("flush_all 0 %llu\r\ndelete k 5\r\n", U(store_barrier()));
-}
-END_TEST
-
-START_TEST(live_goes_on_after_a_full_buffer)
-{
-    enum { N = 3000 };
-    char name[32];
-    unsigned seen = 0;
-
-    for (unsigned i = 0; i < N; i++) {
-        (void)snprintf(name, sizeof(name), "key-%u", i);
-        (void)set(name, "0123456789012345678901234567890123456789");
+        begin(&scan, REP_SCAN_NONE, 0, cursor);
+        ck_assert_uint_eq(rep_scan_cursor(&scan), cursor);
+        (void)finish(&scan);
+        /* Together all; of the stripe where it broke off some twice. */
+        ck_assert_uint_ge(before + n_given, N + FLOORS);
+        ck_assert_uint_le(before + n_given, N + FLOORS + 100);
     }
-    live();
-    for (const char *p = sent; (p = strstr(p, "rep key-")) != NULL; p++) {
-        seen++;
-    }
-    ck_assert_uint_eq(seen, N);
+}
+END_TEST
+
+START_TEST(what_was_given_and_what_follows_is_all)
+{
+    enum { N = 4000 };
+    struct rep_scan scan;
+    uint64_t cursor;
+
+    (void)set_many("key", N);
+    cursor = break_off_at(N / 2);
+    begin(&scan, REP_SCAN_NONE, 0, cursor);
+    n_given = N / 2; /* keeps those */
+    (void)finish(&scan);
+    ck_assert_uint_eq(different(), N);
+}
+END_TEST
+
+START_TEST(before_the_cursor_only_what_was_lost_since)
+{
+    enum { N = 2000 };
+    uint64_t cursor, last;
+    struct rep_scan scan;
+    unsigned rest;
+
+    last = set_many("key", N);
+    cursor = break_off_at(N / 2);
+    begin(&scan, REP_SCAN_NONE, 0, cursor);
+    (void)finish(&scan);
+    rest = n_given;
+
+    (void)set_many("new", N);
+    begin(&scan, last + 1, 0, cursor);
+    ck_assert_uint_eq(rep_scan_cursor(&scan), 0);
+    (void)finish(&scan);
+    ck_assert_uint_eq(different(), rest + N);
+}
+END_TEST
+
+START_TEST(behind_the_cursor_the_lower_threshold_holds)
+{
+    uint64_t low = set("low"), high = set("high");
+    struct rep_scan scan;
+
+    /* Everything lies behind cursor 0. */
+    begin(&scan, low, high, 0);
+    ck_assert_uint_eq(scan.plan.threshold, low);
+    (void)finish(&scan);
+    ck_assert_uint_eq(n_given, 2);
+    begin(&scan, high, low, 0);
+    ck_assert_uint_eq(scan.plan.threshold, low);
+    (void)finish(&scan);
+    ck_assert_uint_eq(n_given, 2);
+}
+END_TEST
+
+START_TEST(a_cursor_among_the_floors_passes_the_items_over)
+{
+    enum { ITEMS = 100, FLOORS = 2000 };
+    struct rep_scan scan;
+    uint64_t cursor;
+
+    (void)set_many("key", ITEMS);
+    raise_many(FLOORS, 10);
+    cursor = break_off_at(ITEMS + FLOORS / 2);
+    begin(&scan, REP_SCAN_NONE, 0, cursor);
+    ck_assert_uint_eq(rep_scan_cursor(&scan), cursor);
+    (void)finish(&scan);
+    ck_assert_uint_eq(count('i'), 0);
+    ck_assert_uint_ge(count('f'), FLOORS / 2);
+    ck_assert_uint_le(count('f'), FLOORS / 2 + 64);
+}
+END_TEST
+
+START_TEST(a_cursor_among_the_floors_with_something_lost)
+{
+    enum { ITEMS = 100, FLOORS = 2000 };
+    uint64_t lost;
+    struct rep_scan scan;
+    uint64_t cursor;
+
+    (void)set_many("key", ITEMS);
+    raise_many(FLOORS, 10);
+    cursor = break_off_at(ITEMS + FLOORS - 70);
+    lost = set("lost");
+    ck_assert(rep_floor_raise(floors, 1, lost)); /* in the first line */
+    begin(&scan, lost, 0, cursor);
+    (void)finish(&scan);
+    ck_assert_uint_eq(count('i'), 1);
+    ck_assert_uint_ge(count('f'), 70 + 1);
+}
+END_TEST
+
+START_TEST(the_last_cursor_of_all_leaves_nothing)
+{
+    struct rep_scan scan;
+    uint64_t cursor;
+
+    (void)set_many("key", 100);
+    raise_many(100, 10);
+    begin(&scan, REP_SCAN_NONE, 0, 0);
+    (void)finish(&scan);
+    cursor = rep_scan_cursor(&scan);
+    begin(&scan, REP_SCAN_NONE, 0, cursor);
+    ck_assert_int_eq(step(&scan), REP_SCAN_DONE);
+    ck_assert_uint_eq(n_given, 0);
 }
 END_TEST
 
@@ -519,28 +578,26 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, scan_of_nothing_sends_nothing);
-    tcase_add_test(t, scan_sends_items_with_their_versions);
-    tcase_add_test(t, scan_leaves_out_what_is_below_the_threshold);
-    tcase_add_test(t, scan_with_the_touch_flag_sends_touched_items_below_it);
-    tcase_add_test(t, scan_of_many_items_sends_each_once);
-    tcase_add_test(t, scan_sends_expired_items_as_deletes);
-    tcase_add_test(t, scan_sends_floors_of_what_is_gone);
-    tcase_add_test(t, scan_sends_the_barrier_first);
-    tcase_add_test(t, scan_sends_a_pending_flush);
-    tcase_add_test(t, legacy_scan_flushes_only_for_a_flush_it_missed);
-    tcase_add_test(t, items_too_large_for_the_peer_go_as_deletes);
-    tcase_add_test(t, large_values_go_by_reference_and_whole);
-    tcase_add_test(t, a_large_value_stays_what_it_was_while_it_is_sent);
-    tcase_add_test(t, live_sends_present_states);
-    tcase_add_test(t, live_sends_deletes_of_absent_keys);
-    tcase_add_test(t, live_sends_what_expired_as_a_delete);
-    tcase_add_test(t, live_counts_no_hit);
-    tcase_add_test(t, live_sends_flushes);
-    tcase_add_test(t, live_sends_flushes_to_a_legacy_peer);
-    tcase_add_test(t, a_resend_of_what_is_absent_tells_the_newest_floor);
-    tcase_add_test(t, a_resend_of_what_a_flush_killed_tells_the_barrier);
-    tcase_add_test(t, live_goes_on_after_a_full_buffer);
+    tcase_add_test(t, nothing_is_done_at_once);
+    tcase_add_test(t, items_from_the_threshold_on);
+    tcase_add_test(t, an_expired_item_is_given_as_such);
+    tcase_add_test(t, what_a_flush_killed_is_not_given);
+    tcase_add_test(t, items_below_are_given_alive_and_when_asked_for);
+    tcase_add_test(t, floors_from_the_threshold_on);
+    tcase_add_test(t, floors_that_the_barrier_tells_are_not_given);
+    tcase_add_test(t, a_threshold_of_none_gives_only_what_is_below);
+    tcase_add_test(t, floors_are_left_out_for_those_who_do_not_know_them);
+    tcase_add_test(t, many_items_are_given_once_in_slices);
+    tcase_add_test(t, floors_are_looked_at_in_slices);
+    tcase_add_test(t, what_is_refused_comes_again);
+    tcase_add_test(t, an_expired_item_that_is_refused_comes_again);
+    tcase_add_test(t, a_scan_goes_on_at_its_cursor);
+    tcase_add_test(t, what_was_given_and_what_follows_is_all);
+    tcase_add_test(t, before_the_cursor_only_what_was_lost_since);
+    tcase_add_test(t, behind_the_cursor_the_lower_threshold_holds);
+    tcase_add_test(t, a_cursor_among_the_floors_passes_the_items_over);
+    tcase_add_test(t, a_cursor_among_the_floors_with_something_lost);
+    tcase_add_test(t, the_last_cursor_of_all_leaves_nothing);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
