@@ -232,14 +232,34 @@ static void identify(struct rep_event *ev)
     }
 }
 
-static void watch_listeners(bool on)
+/* Without descriptors a listener would be ready all the time: it is left alone
+ * for a while. If nothing would end that while, it is not. */
+static void pause_accepting(void)
 {
+    struct timeval pause = {.tv_usec = PAUSE_US};
+
+    if (event_add(self.resume, &pause) != 0) {
+        return;
+    }
     for (unsigned i = 0; i < self.naccepting; i++) {
-        if (on) {
-            (void)event_add(self.accepting[i], NULL);
-        } else {
-            (void)event_del(self.accepting[i]);
-        }
+        (void)event_del(self.accepting[i]);
+    }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    bool all = true;
+
+    (void)fd;
+    (void)what;
+    (void)arg;
+    for (unsigned i = 0; i < self.naccepting; i++) {
+        all = event_add(self.accepting[i], NULL) == 0 && all;
+    }
+    if (!all) {
+        /* Those that do not listen yet have another try after another while.
+         * There is room for this timer: it has just left it. */
+        pause_accepting();
     }
 }
 
@@ -257,10 +277,7 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
             accepted(fd, (struct sockaddr *)&ss);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
                    errno == ENOBUFS) {
-            struct timeval pause = {.tv_usec = PAUSE_US};
-
-            watch_listeners(false); /* it would be ready all the time */
-            (void)event_add(self.resume, &pause);
+            pause_accepting();
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
@@ -268,28 +285,31 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
     }
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
+static void stop_accepting(void)
 {
-    (void)fd;
-    (void)what;
-    (void)arg;
-    watch_listeners(true);
+    while (self.naccepting > 0) {
+        event_free(self.accepting[--self.naccepting]);
+    }
 }
 
-static void accept_on_bound(void)
+/* All of the listeners, or none. */
+static bool accept_on_bound(void)
 {
     while (self.naccepting < self.bound.n) {
         struct event *ev = event_new(self.base, self.bound.fd[self.naccepting],
                                      EV_READ | EV_PERSIST, on_accept, NULL);
 
-        if (ev == NULL || event_add(ev, NULL) != 0) {
-            if (ev != NULL) {
-                event_free(ev);
-            }
-            return; /* tried again at the next attempt to bind */
+        if (ev == NULL) {
+            stop_accepting();
+            return false;
         }
         self.accepting[self.naccepting++] = ev;
+        if (event_add(ev, NULL) != 0) {
+            stop_accepting();
+            return false;
+        }
     }
+    return true;
 }
 
 /* A joiner on its peer's host finds the port taken until the peer is gone. */
@@ -297,8 +317,9 @@ static void bind_again(void)
 {
     char error[128];
 
-    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error))) {
-        accept_on_bound();
+    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error)) &&
+        !accept_on_bound()) {
+        repbind_close(&self.bound); /* until the next time */
     }
 }
 
@@ -791,7 +812,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 {
     self.on_serve = on_serve;
     self.on_serve_ctx = ctx;
-    if (!make_base() || !make_core()) {
+    if (!make_base() || !make_core() || !accept_on_bound()) {
         (void)snprintf(error, n, "failed to start replication: %s",
                        strerror(errno));
         return false;
@@ -804,7 +825,6 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         .base = self.base,
         .timeout_ms = (unsigned)settings.rep_timeout * 1000,
     };
-    accept_on_bound();
     if (pthread_create(&self.thread, NULL, run_thread, NULL) != 0) {
         (void)snprintf(error, n, "failed to start the replication thread");
         return false;
@@ -815,10 +835,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 
 static void free_loop(void)
 {
-    for (unsigned i = 0; i < self.naccepting; i++) {
-        event_free(self.accepting[i]);
-    }
-    self.naccepting = 0;
+    stop_accepting();
     reppeer_close();
     rep_core_free(self.core);
     event_free(self.woken);
