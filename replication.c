@@ -3,10 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +17,6 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/product.h"
 #include "base/version.h"
 #include "rep/frame.h"
 #include "rep/hints.h"
@@ -28,26 +25,17 @@
 #include "repdial.h"
 #include "replink.h"
 #include "reppeer.h"
+#include "repstats.h"
 #include "settings.h"
 #include "store.h"
 
-#define LINKS     (REP_CORE_CONNS + 16) /* with those about to be freed */
-#define EVENTS    256                   /* waiting for rep/core */
-#define ACCEPTS   16                    /* a turn */
-#define LINGER_US 500    /* changes of this time travel together */
-#define DRAIN_US  2000   /* between two looks at a link that drains */
-#define PAUSE_US  100000 /* without descriptors, before the next accept */
-
-/* What replication_stats tells; copied once a turn. */
-struct view {
-    enum rep_link_status status;
-    struct rep_link_figures link;      /* of the link, or of the last one */
-    uint64_t past_sent, past_received; /* items, of ended links */
-    uint64_t past_bytes_out, past_bytes_in; /* bytes, of ended links */
-    uint64_t past_full, past_partial, past_copies, past_won;
-    char peer[REPLINK_NAME];
-    char error[96];
-};
+#define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
+#define EVENTS     256                   /* waiting for rep/core */
+#define ACCEPTS    16                    /* a turn */
+#define LINGER_US  500      /* changes of this time travel together */
+#define DRAIN_US   2000     /* between two looks at a link that drains */
+#define PUBLISH_NS 10000000 /* between two looks at the figures */
+#define PAUSE_US   100000   /* without descriptors, before the next accept */
 
 /* A connection, and what rep/core is told of its other end. */
 struct line {
@@ -55,11 +43,11 @@ struct line {
     struct sockaddr_storage addr;
     uint16_t port; /* on which the other end listens; 0: not known */
     bool dialled;
+    unsigned peer; /* in the figures, REP_CORE_NO_PEER: of nobody configured */
 };
 
 /* [r] replication thread only  [c] constant after set-up  [V] view_lock */
 static struct {
-    bool ready;                  /* [c] init was called */
     bool running;                /* main thread: the thread exists */
     pthread_t thread;            /* main thread */
     uint64_t run;                /* [c] */
@@ -85,14 +73,15 @@ static struct {
     bool stopping, ended;            /* [r] */
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
+    uint64_t published_at;           /* [r] ns */
     bool paced;                      /* [r] `linger` runs: let changes gather */
     struct rep_runs *runs;           /* [r] once started */
     struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
-    struct view view;                /* [r] */
+    struct repstats view;            /* [r] */
 
-    struct lock view_lock; /* QUEUE */
-    struct view published; /* [V] */
+    struct lock view_lock;     /* QUEUE */
+    struct repstats published; /* [V] */
 } self = {.wake = -1};
 
 static void post(void *ctx, const struct rep_event *event);
@@ -109,9 +98,14 @@ static void post_kind(enum rep_event_kind kind)
     post(NULL, &ev);
 }
 
-static void note_error(const char *why)
+/* Why something failed, with a configured peer or (REP_CORE_NO_PEER) another.
+ */
+static void note_error(unsigned peer, const char *why)
 {
-    (void)snprintf(self.view.error, sizeof(self.view.error), "%s", why);
+    (void)snprintf(self.view.error, REPSTATS_ERROR, "%s", why);
+    if (peer != REP_CORE_NO_PEER) {
+        (void)snprintf(self.view.peer[peer].error, REPSTATS_ERROR, "%s", why);
+    }
 }
 
 /* ---- links ------------------------------------------------------------ */
@@ -159,11 +153,10 @@ static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
         struct line *line = &self.lines[i];
 
         if (line->link == NULL) {
-            *line = (struct line){.dialled = dialled};
+            *line = (struct line){.dialled = dialled, .peer = REP_CORE_NO_PEER};
             memcpy(&line->addr, addr, length_of(addr));
-            line->link =
-                replink_new(&self.env, fd, ++self.last_id, dialled,
-                            address_id(addr), name);
+            line->link = replink_new(&self.env, fd, ++self.last_id, dialled,
+                                     address_id(addr), name);
             return line->link != NULL ? self.last_id : 0;
         }
     }
@@ -171,23 +164,32 @@ static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
     return 0;
 }
 
+/* Its address, with the port at which it can be dialled if that is known. */
+static void name_line(const struct line *line, char name[REPSTATS_NAME])
+{
+    struct sockaddr_storage addr = line->addr;
+    char text[REPDIAL_NAME];
+
+    if (!line->dialled) {
+        repdial_set_port((struct sockaddr *)&addr, line->port);
+    }
+    repdial_format((struct sockaddr *)&addr, line->dialled || line->port != 0,
+                   text);
+    (void)snprintf(name, REPSTATS_NAME, "%s", text);
+}
+
 /* What a link did stays in the figures after its end. */
-static void settle(const struct replink *link)
+static void settle(const struct line *line)
 {
     struct rep_link_figures f;
-    struct view *v = &self.view;
 
-    replink_figures(link, &f);
-    v->past_sent += f.items_sent;
-    v->past_received += f.items_received;
-    v->past_bytes_out += f.bytes_sent;
-    v->past_bytes_in += f.bytes_received;
-    v->past_full += f.full_copies;
-    v->past_partial += f.partial_copies;
-    v->past_copies += f.received_copies;
-    v->past_won += f.conflicts_won;
+    replink_figures(line->link, &f);
+    repstats_add(&self.view.past, &f);
+    if (line->peer != REP_CORE_NO_PEER) {
+        repstats_add(&self.view.peer[line->peer].past, &f);
+    }
     if (f.error != NULL) {
-        note_error(f.error);
+        note_error(line->peer, f.error);
     }
     if (f.reader >= 0) {
         self.unlinked_since = version_last();
@@ -200,7 +202,7 @@ static void reap_links(void)
         struct line *line = &self.lines[i];
 
         if (line->link != NULL && replink_is_closed(line->link)) {
-            settle(line->link);
+            settle(line);
             replink_free(line->link);
             line->link = NULL;
         }
@@ -235,14 +237,34 @@ static void identify(struct rep_event *ev)
     }
 }
 
-static void watch_listeners(bool on)
+/* Without descriptors a listener would be ready all the time: it is left alone
+ * for a while. If nothing would end that while, it is not. */
+static void pause_accepting(void)
 {
+    struct timeval pause = {.tv_usec = PAUSE_US};
+
+    if (event_add(self.resume, &pause) != 0) {
+        return;
+    }
     for (unsigned i = 0; i < self.naccepting; i++) {
-        if (on) {
-            (void)event_add(self.accepting[i], NULL);
-        } else {
-            (void)event_del(self.accepting[i]);
-        }
+        (void)event_del(self.accepting[i]);
+    }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    bool all = true;
+
+    (void)fd;
+    (void)what;
+    (void)arg;
+    for (unsigned i = 0; i < self.naccepting; i++) {
+        all = event_add(self.accepting[i], NULL) == 0 && all;
+    }
+    if (!all) {
+        /* Those that do not listen yet have another try after another while.
+         * There is room for this timer: it has just left it. */
+        pause_accepting();
     }
 }
 
@@ -260,10 +282,7 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
             accepted(fd, (struct sockaddr *)&ss);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
                    errno == ENOBUFS) {
-            struct timeval pause = {.tv_usec = PAUSE_US};
-
-            watch_listeners(false); /* it would be ready all the time */
-            (void)event_add(self.resume, &pause);
+            pause_accepting();
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
@@ -271,28 +290,31 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
     }
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
+static void stop_accepting(void)
 {
-    (void)fd;
-    (void)what;
-    (void)arg;
-    watch_listeners(true);
+    while (self.naccepting > 0) {
+        event_free(self.accepting[--self.naccepting]);
+    }
 }
 
-static void accept_on_bound(void)
+/* All of the listeners, or none. */
+static bool accept_on_bound(void)
 {
     while (self.naccepting < self.bound.n) {
         struct event *ev = event_new(self.base, self.bound.fd[self.naccepting],
                                      EV_READ | EV_PERSIST, on_accept, NULL);
 
-        if (ev == NULL || event_add(ev, NULL) != 0) {
-            if (ev != NULL) {
-                event_free(ev);
-            }
-            return; /* tried again at the next attempt to bind */
+        if (ev == NULL) {
+            stop_accepting();
+            return false;
         }
         self.accepting[self.naccepting++] = ev;
+        if (event_add(ev, NULL) != 0) {
+            stop_accepting();
+            return false;
+        }
     }
+    return true;
 }
 
 /* A joiner on its peer's host finds the port taken until the peer is gone. */
@@ -300,8 +322,9 @@ static void bind_again(void)
 {
     char error[128];
 
-    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error))) {
-        accept_on_bound();
+    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error)) &&
+        !accept_on_bound()) {
+        repbind_close(&self.bound); /* until the next time */
     }
 }
 
@@ -334,7 +357,7 @@ static void on_dial_failed(unsigned peer, enum repdial_failure failure,
         .kind = REP_EV_DIAL_FAILED, .peer = peer, .cause = causes[failure]};
 
     if (why != NULL) {
-        note_error(why);
+        note_error(peer, why);
     }
     post(NULL, &ev);
 }
@@ -428,10 +451,8 @@ static void do_link(struct replink *link, bool legacy)
 {
     struct rep_event ev = {.kind = REP_EV_CLOSED, .conn = replink_id(link)};
 
-    (void)snprintf(self.view.peer, sizeof(self.view.peer), "%s",
-                   replink_name(link));
     if (!replink_begin(link, legacy, self.unlinked_since)) {
-        note_error("out of memory for a link");
+        note_error(find_line(ev.conn)->peer, "out of memory for a link");
         replink_close(link);
         post(NULL, &ev);
     }
@@ -558,24 +579,84 @@ static void post(void *ctx, const struct rep_event *event)
 
 /* ---- the loop --------------------------------------------------------- */
 
-static void publish(void)
+/* Which lines are the links of which configured peers, as rep/core has it. Two
+ * names may lead to one node: the first of them gets the figures. */
+static void number_lines(void)
 {
-    memset(&self.view.link, 0, sizeof(self.view.link));
-    for (unsigned i = 0; i < LINKS; i++) {
-        struct rep_link_figures f;
+    for (unsigned i = reppeer_count(); i-- > 0;) {
+        struct line *line = find_line(rep_core_peer_conn(self.core, i));
 
-        if (self.lines[i].link == NULL) {
-            continue;
-        }
-        replink_figures(self.lines[i].link, &f);
-        if (f.linked) {
-            self.view.link = f;
+        if (line != NULL) {
+            line->peer = i;
         }
     }
+}
+
+static void view_line(struct repstats_peer *p, const struct line *line)
+{
+    replink_figures(line->link, &p->now);
+    name_line(line, p->name);
+    (void)snprintf(self.view.last, REPSTATS_NAME, "%s", p->name);
+}
+
+static void view_peer(unsigned peer)
+{
+    struct repstats_peer *p = &self.view.peer[peer];
+    const struct line *line = find_line(rep_core_peer_conn(self.core, peer));
+
+    p->shown = !rep_core_peer_is_self(self.core, peer) &&
+               (line == NULL || line->peer == peer);
+    p->status = rep_core_peer_status(self.core, peer);
+    memset(&p->now, 0, sizeof(p->now));
+    if (line != NULL && line->peer == peer) {
+        view_line(p, line);
+    }
+}
+
+/* A link with one whom no -x names. */
+static void view_other(const struct line *line)
+{
+    struct repstats_peer *p = &self.view.peer[self.view.npeers];
+    struct rep_link_figures f;
+
+    replink_figures(line->link, &f);
+    if (f.linked && self.view.npeers < REPSTATS_PEERS) {
+        self.view.npeers++;
+        *p = (struct repstats_peer){.shown = true};
+        p->status = rep_core_conn_status(self.core, replink_id(line->link));
+        view_line(p, line);
+    }
+}
+
+static void publish(void)
+{
+    number_lines();
     self.view.status = rep_core_status(self.core);
+    self.view.npeers = reppeer_count();
+    for (unsigned i = 0; i < reppeer_count(); i++) {
+        view_peer(i);
+    }
+    for (unsigned i = 0; i < LINKS; i++) {
+        const struct line *line = &self.lines[i];
+
+        if (line->link != NULL && line->peer == REP_CORE_NO_PEER) {
+            view_other(line);
+        }
+    }
     lock_take(&self.view_lock, LOCK_QUEUE);
-    self.published = self.view;
+    repstats_copy(&self.published, &self.view);
     lock_drop(&self.view_lock, LOCK_QUEUE);
+}
+
+/* Figures are for people: they need not cost anything. */
+static void publish_sometimes(void)
+{
+    uint64_t now = clock_mono().ns;
+
+    if (now - self.published_at >= PUBLISH_NS) {
+        self.published_at = now;
+        publish();
+    }
 }
 
 /* One message of what was read here lately goes to every peer. A peer that is
@@ -636,7 +717,7 @@ static bool turn(void)
     }
     reap_links();
     rep_runs_move(self.runs);
-    publish();
+    publish_sometimes();
     if (busy) {
         return true;
     }
@@ -652,6 +733,9 @@ static bool turn(void)
         struct replink *link = self.lines[i].link;
 
         asleep = (link == NULL || replink_sleep(link)) && asleep;
+    }
+    if (asleep) {
+        publish();
     }
     return !asleep;
 }
@@ -673,6 +757,21 @@ static void *run_thread(void *arg)
 }
 
 /* ---- set-up and tear-down --------------------------------------------- */
+
+/* What can be told before the first turn. */
+static void begin_view(void)
+{
+    self.view.log = self.log;
+    self.view.floors = self.floors;
+    self.view.run = self.run;
+    self.view.npeers = reppeer_count();
+    for (unsigned i = 0; i < reppeer_count(); i++) {
+        self.view.peer[i].shown = self.view.peer[i].configured = true;
+        (void)snprintf(self.view.peer[i].name, REPSTATS_NAME, "%s",
+                       reppeer_name(i));
+    }
+    repstats_copy(&self.published, &self.view);
+}
 
 bool replication_init(char *error, size_t n)
 {
@@ -705,7 +804,7 @@ bool replication_init(char *error, size_t n)
     rep_log_on_wake(self.log, wake, NULL);
     rep_log_set_relay(self.log, reppeer_count() > 1);
     store_observe(rep_log_observer(self.log));
-    self.ready = true;
+    begin_view();
     return true;
 }
 
@@ -760,7 +859,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 {
     self.on_serve = on_serve;
     self.on_serve_ctx = ctx;
-    if (!make_base() || !make_core()) {
+    if (!make_base() || !make_core() || !accept_on_bound()) {
         (void)snprintf(error, n, "failed to start replication: %s",
                        strerror(errno));
         return false;
@@ -779,7 +878,6 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         .base = self.base,
         .timeout_ms = (unsigned)settings.rep_timeout * 1000,
     };
-    accept_on_bound();
     if (pthread_create(&self.thread, NULL, run_thread, NULL) != 0) {
         (void)snprintf(error, n, "failed to start the replication thread");
         return false;
@@ -790,10 +888,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 
 static void free_loop(void)
 {
-    for (unsigned i = 0; i < self.naccepting; i++) {
-        event_free(self.accepting[i]);
-    }
-    self.naccepting = 0;
+    stop_accepting();
     reppeer_close();
     rep_core_free(self.core);
     event_free(self.woken);
@@ -826,114 +921,15 @@ void replication_stop(void)
 
 /* ---- figures ---------------------------------------------------------- */
 
-struct rows {
-    void (*row)(void *ctx, const char *name, const char *value);
-    void *ctx;
-};
-
-static void PRINTF(3, 4)
-    add_row(const struct rows *rows, const char *name, const char *format, ...)
-{
-    char value[128];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(value, sizeof(value), format, args);
-    va_end(args);
-    rows->row(rows->ctx, name, value);
-}
-
-static void add_count(const struct rows *rows, const char *name, uint64_t n)
-{
-    add_row(rows, name, "%" PRIu64, n);
-}
-
-static uint64_t behind_of(const struct view *v)
-{
-    return v->link.linked ? rep_log_behind(self.log, v->link.pos) : 0;
-}
-
-/* Free places of a queue of the length that -q asked for: the log has bytes,
- * so its free share is told in places. */
-static uint64_t queue_free(const struct view *v)
-{
-    uint64_t behind = behind_of(v);
-    uint64_t queue = (uint64_t)settings.rep_queue;
-
-    return behind >= settings.rep_log
-               ? 0
-               : queue - behind * queue / settings.rep_log;
-}
-
-static void add_plain(const struct rows *rows, const struct view *v)
-{
-    add_row(rows, "replication", "MASTER");
-    add_row(rows, "repcached_version", "%s", PRODUCT_VERSION);
-    add_count(rows, "repcached_qi_free", queue_free(v));
-}
-
-static void add_queue(const struct rows *rows, const struct view *v)
-{
-    struct rep_log_stats log;
-    uint64_t behind = behind_of(v);
-    uint64_t keys = 0;
-
-    rep_log_stats(self.log, &log);
-    if (log.appended > 0 && log.bytes > 0) {
-        keys = (uint64_t)((double)behind * (double)log.appended /
-                              (double)log.bytes +
-                          0.999);
-    }
-    add_count(rows, "in_sync",
-              v->status == REP_LINKED && behind == 0 &&
-                  (v->link.legacy || v->link.acked >= v->link.pos));
-    add_count(rows, "queued_keys", keys);
-    add_count(rows, "queued_bytes", behind);
-}
-
-static void add_full(const struct rows *rows, const struct view *v)
-{
-    static const char *const names[] = {
-        [REP_LISTENING] = "listening",
-        [REP_DIALING] = "dialing",
-        [REP_COPYING] = "copying",
-        [REP_LINKED] = "linked",
-    };
-    const struct rep_link_figures *f = &v->link;
-    const char *dialect = f->legacy ? "legacy" : "repcached3";
-
-    add_row(rows, "link_status", "%s", names[v->status]);
-    add_row(rows, "dialect", "%s", f->linked ? dialect : "none");
-    add_row(rows, "peer", "%s", v->peer[0] != '\0' ? v->peer : "none");
-    add_row(rows, "run_id", "%016" PRIx64, self.run);
-    add_queue(rows, v);
-    add_count(rows, "items_sent", v->past_sent + f->items_sent);
-    add_count(rows, "items_received", v->past_received + f->items_received);
-    add_count(rows, "bytes_sent", v->past_bytes_out + f->bytes_sent);
-    add_count(rows, "bytes_received", v->past_bytes_in + f->bytes_received);
-    add_count(rows, "full_copies_sent", v->past_full + f->full_copies);
-    add_count(rows, "partial_copies_sent", v->past_partial + f->partial_copies);
-    add_count(rows, "copies_received", v->past_copies + f->received_copies);
-    add_count(rows, "conflicts_won", v->past_won + f->conflicts_won);
-    add_row(rows, "lag_ms", "%.3f", (double)f->lag_us / 1000.0);
-    add_row(rows, "clock_skew_ms", "%" PRId64, f->skew_ms);
-    add_row(rows, "last_error", "%s", v->error[0] != '\0' ? v->error : "none");
-}
-
 void replication_stats(bool full,
                        void (*row)(void *ctx, const char *name,
                                    const char *value),
                        void *ctx)
 {
-    struct rows rows = {row, ctx};
-    struct view v;
+    struct repstats copy;
 
     lock_take(&self.view_lock, LOCK_QUEUE);
-    v = self.published;
+    repstats_copy(&copy, &self.published);
     lock_drop(&self.view_lock, LOCK_QUEUE);
-    if (full) {
-        add_full(&rows, &v);
-    } else {
-        add_plain(&rows, &v);
-    }
+    repstats_rows(&copy, full, row, ctx);
 }

@@ -12,24 +12,6 @@
 
 /* ---- answers ------------------------------------------------------------ */
 
-bool link_answer(struct rep_link *link, const struct frame_msg *answer)
-{
-    struct link_answers *a = &link->v3.answers;
-    struct link_answer *slot;
-
-    if (a->ring == NULL) {
-        a->ring = calloc(LINK_ANSWERS, sizeof(*a->ring));
-    }
-    if (a->ring == NULL || a->n == LINK_ANSWERS) {
-        return false;
-    }
-    slot = &a->ring[(a->first + a->n++) % LINK_ANSWERS];
-    slot->msg = *answer;
-    slot->msg.key = slot->key;
-    memcpy(slot->key, answer->key, answer->nkey);
-    return true;
-}
-
 static bool answer_want(void *ctx, const char *key, uint8_t nkey,
                         uint64_t version, uint8_t hops)
 {
@@ -75,7 +57,8 @@ static void on_want(struct rep_link *link, const struct frame_msg *msg)
     }
 }
 
-/* ---- clocks --------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------
+ */
 
 static void set_skew(struct rep_link *link, int64_t skew)
 {
@@ -120,7 +103,8 @@ static void on_pong(struct rep_link *link, const struct frame_msg *msg)
     }
 }
 
-/* ---- copies and positions --------------------------------------------------- */
+/* ---- copies and positions ---------------------------------------------------
+ */
 
 static int compare_lags(const void *a, const void *b)
 {
@@ -210,7 +194,8 @@ static bool on_copy_end(struct rep_link *link)
     return true;
 }
 
-/* ---- messages ----------------------------------------------------------------- */
+/* ---- messages
+ * ----------------------------------------------------------------- */
 
 static bool on_hints(struct rep_link *link, const struct frame_msg *msg)
 {
@@ -330,7 +315,8 @@ const struct rep_apply_calls link_v3_calls = {
     .gone = answer_gone,
 };
 
-/* ---- batches -------------------------------------------------------------------- */
+/* ---- batches
+ * -------------------------------------------------------------------- */
 
 /* One batch whose bytes are all there; false: the link has ended. */
 static bool take_batch(struct rep_link *link, const uint8_t *p,
@@ -366,7 +352,8 @@ void link_v3_feed(struct rep_link *link)
         const uint8_t *p = (const uint8_t *)link->in + at;
         struct frame_batch batch;
 
-        status = frame_batch(p, link->in_len - at, link->sealed != NULL, &batch);
+        status =
+            frame_batch(p, link->in_len - at, link->sealed != NULL, &batch);
         if (status == FRAME_OK) {
             if (!take_batch(link, p, &batch)) {
                 return;

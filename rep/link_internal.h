@@ -15,8 +15,8 @@
 #include "rep/apply.h"
 #include "rep/auth.h"
 #include "rep/frame.h"
-#include "rep/legacy.h"
 #include "rep/hints.h"
+#include "rep/legacy.h"
 #include "rep/link.h"
 #include "rep/log.h"
 #include "rep/out.h"
@@ -174,7 +174,8 @@ struct rep_link {
     char first[LINK_FIRST_BYTES];
 };
 
-/* ---- link.c ---------------------------------------------------------------- */
+/* ---- link.c ----------------------------------------------------------------
+ */
 
 void link_tell(struct rep_link *link, enum rep_event_kind kind);
 
@@ -197,22 +198,25 @@ void link_announced(struct rep_link *link);
 /* Counts a copy that begins, of everything or of a part. */
 void link_begin_copy(struct rep_link *link, bool full);
 
-/* ---- link_first.c ---------------------------------------------------------- */
+/* ---- link_first.c ----------------------------------------------------------
+ */
 
 void link_first_look(struct rep_link *link);
 void link_first_free(struct rep_link *link);
 
-/* ---- link_hear.c --------------------------------------------------------------- */
+/* ---- link_hear.c
+ * --------------------------------------------------------------- */
 
 void link_v3_feed(struct rep_link *link);
 
 extern const struct rep_apply_calls link_v3_calls; /* ctx: to be set */
 
+/* ---- link_v3.c
+ * --------------------------------------------------------------- */
+
 /* Queues an answer; false when too many wait. */
 bool link_answer(struct rep_link *link,
                  const struct frame_msg *answer) MUST_CHECK;
-
-/* ---- link_v3.c --------------------------------------------------------------- */
 
 bool link_v3_begin(struct rep_link *link) MUST_CHECK;
 void link_v3_end(struct rep_link *link);
@@ -226,7 +230,8 @@ bool link_v3_is_idle(const struct rep_link *link);
 /* A batch that ends the link, in `words`: BYE (code 0), or an ERROR. */
 void link_v3_part(struct rep_link *link, uint16_t code);
 
-/* ---- link_legacy.c ------------------------------------------------------------ */
+/* ---- link_legacy.c
+ * ------------------------------------------------------------ */
 
 bool link_legacy_begin(struct rep_link *link) MUST_CHECK;
 void link_legacy_end(struct rep_link *link);

@@ -171,7 +171,8 @@ void link_v3_catch_up(struct rep_link *link)
     }
 }
 
-/* ---- the scan -------------------------------------------------------------- */
+/* ---- the scan --------------------------------------------------------------
+ */
 
 static bool scan_item(void *ctx, struct item *it)
 {
@@ -253,8 +254,8 @@ bool link_v3_scanned(struct rep_link *link, uint64_t cursor)
         return false;
     }
     link->v3.scan_written = false;
-    run->scan.owed = run->scan.before != REP_SCAN_NONE ||
-                     link->v3.touches_later;
+    run->scan.owed =
+        run->scan.before != REP_SCAN_NONE || link->v3.touches_later;
     run->scan.threshold = run->scan.before;
     run->scan.before = REP_SCAN_NONE;
     run->scan.cursor = 0;
@@ -335,7 +336,26 @@ static void fill_scan(struct rep_link *link)
     }
 }
 
-/* ---- control ----------------------------------------------------------------- */
+/* ---- control
+ * ----------------------------------------------------------------- */
+
+bool link_answer(struct rep_link *link, const struct frame_msg *answer)
+{
+    struct link_answers *a = &link->v3.answers;
+    struct link_answer *slot;
+
+    if (a->ring == NULL) {
+        a->ring = calloc(LINK_ANSWERS, sizeof(*a->ring));
+    }
+    if (a->ring == NULL || a->n == LINK_ANSWERS) {
+        return false;
+    }
+    slot = &a->ring[(a->first + a->n++) % LINK_ANSWERS];
+    slot->msg = *answer;
+    slot->msg.key = slot->key;
+    memcpy(slot->key, answer->key, answer->nkey);
+    return true;
+}
 
 /* Tells what we lost floors of that this run has not acknowledged: it offers
  * what it holds of that. */
@@ -447,7 +467,8 @@ static void fill_control(struct rep_link *link)
     }
 }
 
-/* ---- the log ------------------------------------------------------------------- */
+/* ---- the log
+ * ------------------------------------------------------------------- */
 
 /* A large value while another is under way: its key waits, others pass. */
 static bool put_off(struct rep_link *link, const struct rep_log_entry *e)
@@ -490,7 +511,8 @@ static void fill_later(struct rep_link *link)
 
     while (v->nlater > 0 && v->out.large == NULL) {
         v->later[0].entry.key = v->later[0].key;
-        if (say_entry(link, &v->later[0].entry, v->later[0].entry.pos) != REP_SAID) {
+        if (say_entry(link, &v->later[0].entry, v->later[0].entry.pos) !=
+            REP_SAID) {
             return;
         }
         v->nlater--;
@@ -538,7 +560,8 @@ static void fill_live(struct rep_link *link)
     }
 }
 
-/* ---- marks ---------------------------------------------------------------------- */
+/* ---- marks
+ * ---------------------------------------------------------------------- */
 
 /* All entries up to here are sent: those of values that wait are not. */
 static uint64_t sent_up_to(const struct rep_link *link)
@@ -589,9 +612,8 @@ static void put_copy_end(struct rep_link *link)
 static void put_hints(struct rep_link *link)
 {
     struct link_v3 *v = &link->v3;
-    const struct frame_msg msg = {.type = FRAME_HINTS,
-                                  .nbytes = (uint32_t)v->nhints,
-                                  .bytes = v->hints};
+    const struct frame_msg msg = {
+        .type = FRAME_HINTS, .nbytes = (uint32_t)v->nhints, .bytes = v->hints};
 
     /* Left out first when anything else waits. */
     if (v->nhints > 0 && link->caught_up && !link->scanning) {

@@ -592,8 +592,7 @@ static void append_for(struct rep_log *log, int reader, enum store_op op,
 }
 
 void rep_log_resend(struct rep_log *log, int reader,
-                    const struct store_key *key, uint64_t version,
-                    uint8_t hops)
+                    const struct store_key *key, uint64_t version, uint8_t hops)
 {
     append_for(log, reader, STORE_OP_ITEM, key, version, hops);
 }

@@ -106,7 +106,8 @@ bool rep_say_flush(struct rep_say *say, uint8_t hops)
     return true;
 }
 
-/* ---- items; stripe held --------------------------------------------------- */
+/* ---- items; stripe held ---------------------------------------------------
+ */
 
 static enum rep_said say_touch(struct rep_say *say, const struct item *it,
                                uint8_t hops)
@@ -211,7 +212,8 @@ enum rep_said rep_say_below(struct rep_say *say, struct item *it, bool touched)
     return REP_SAID;
 }
 
-/* ---- entries of the log ---------------------------------------------------- */
+/* ---- entries of the log ----------------------------------------------------
+ */
 
 /* Nothing there: at least as old as the entry, and as any floor. (What a look
  * at it found expired has just left one.) A touch tells no such version: what
@@ -235,8 +237,7 @@ static bool say_absent(struct rep_say *say, const struct rep_log_entry *e)
 }
 
 static enum rep_said say_present(struct rep_say *say,
-                                 const struct rep_log_entry *e,
-                                 struct item *it)
+                                 const struct rep_log_entry *e, struct item *it)
 {
     bool wanted = e->target != 0; /* it asked, or sent something older */
 
