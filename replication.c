@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -33,7 +35,6 @@
 #define EVENTS     256                   /* waiting for rep/core */
 #define ACCEPTS    16                    /* a turn */
 #define LINGER_US  500      /* changes of this time travel together */
-#define DRAIN_US   2000     /* between two looks at a link that drains */
 #define PUBLISH_NS 10000000 /* between two looks at the figures */
 #define PAUSE_US   100000   /* without descriptors, before the next accept */
 
@@ -61,24 +62,23 @@ static struct {
     int wake;                    /* [c] eventfd: the log, or the end */
     atomic_bool stop; /* [a] set by replication_stop, read after `wake` */
 
-    struct event *woken, *timer, *linger, *resume; /* [r] */
-    struct event *accepting[REPBIND_MAX];          /* [r] */
-    unsigned naccepting;                           /* [r] */
-    struct repbind bound;                          /* [r] once started */
-    struct line lines[LINKS];                      /* [r] */
-    uint32_t last_id;                              /* [r] */
-    struct rep_event events[EVENTS]; /* [r] ring: waiting for rep/core */
-    unsigned events_at, nevents;     /* [r] */
-    bool stepping;                   /* [r] inside perform */
-    bool stopping, ended;            /* [r] */
-    uint64_t unlinked_since;         /* [r] last version of the last link */
-    uint64_t read_before;            /* [r] sum of the positions, last turn */
-    uint64_t published_at;           /* [r] ns */
-    bool paced;                      /* [r] `linger` runs: let changes gather */
-    struct rep_runs *runs;           /* [r] once started */
-    struct rep_hints *hints;         /* [c] */
-    struct rep_sweep sweep;          /* [r] once started */
-    struct repstats view;            /* [r] */
+    struct event *woken, *timer, *resume; /* [r] */
+    struct event *accepting[REPBIND_MAX]; /* [r] */
+    unsigned naccepting;                  /* [r] */
+    struct repbind bound;                 /* [r] once started */
+    struct line lines[LINKS];             /* [r] */
+    uint32_t last_id;                     /* [r] */
+    struct rep_event events[EVENTS];      /* [r] ring: waiting for rep/core */
+    unsigned events_at, nevents;          /* [r] */
+    bool stepping;                        /* [r] inside perform */
+    bool stopping, ended;                 /* [r] */
+    uint64_t unlinked_since; /* [r] last version of the last link */
+    uint64_t read_before;    /* [r] sum of the positions, last turn */
+    uint64_t published_at;   /* [r] ns */
+    struct rep_runs *runs;   /* [r] once started */
+    struct rep_hints *hints; /* [c] */
+    struct rep_sweep sweep;  /* [r] once started */
+    struct repstats view;    /* [r] */
 
     struct lock view_lock;     /* QUEUE */
     struct repstats published; /* [V] */
@@ -368,14 +368,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     (void)arg;
     post_kind(REP_EV_TICK);
-}
-
-static void on_linger(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-    self.paced = false; /* the turn that follows looks at the log */
 }
 
 static void on_woken(evutil_socket_t fd, short what, void *arg)
@@ -682,28 +674,35 @@ static void spread_hints(void)
     }
 }
 
-static bool linger(unsigned us)
-{
-    struct timeval tv = {.tv_usec = (suseconds_t)us};
+/* What comes after a turn. */
+enum next {
+    NEXT_TURN,  /* there is more to do at once */
+    NEXT_PACED, /* let changes gather first */
+    NEXT_EVENT, /* sleep until something happens */
+};
 
-    return event_add(self.linger, &tv) == 0;
-}
-
-/* Gives every link a slice; true: there is more to do at once. While changes
- * come, the log is read every LINGER_US and not in between, whatever arrives:
- * the workers need not wake us for each change, and an acknowledgement does
- * not make us send the few changes that came since. */
-static bool turn(void)
+static enum next sleep_or_turn(void)
 {
     bool asleep = true;
-    bool busy;
+
+    for (unsigned i = 0; i < LINKS; i++) {
+        struct replink *link = self.lines[i].link;
+
+        asleep = (link == NULL || replink_sleep(link)) && asleep;
+    }
+    if (!asleep) {
+        return NEXT_TURN;
+    }
+    publish();
+    return NEXT_EVENT;
+}
+
+/* Gives every link a slice. */
+static enum next turn(void)
+{
+    bool busy = rep_sweep_step(&self.sweep);
     uint64_t read = 0;
 
-    if (self.paced && !self.stopping) {
-        reap_links();
-        return false;
-    }
-    busy = rep_sweep_step(&self.sweep);
     spread_hints();
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
@@ -719,38 +718,45 @@ static bool turn(void)
     rep_runs_move(self.runs);
     publish_sometimes();
     if (busy) {
-        return true;
+        return NEXT_TURN;
     }
-    if (self.stopping) {
-        return !linger(DRAIN_US);
-    }
-    if (read != self.read_before) {
+    if (self.stopping || read != self.read_before) {
         self.read_before = read;
-        self.paced = linger(LINGER_US);
-        return !self.paced;
+        return NEXT_PACED;
     }
-    for (unsigned i = 0; i < LINKS; i++) {
-        struct replink *link = self.lines[i].link;
+    return sleep_or_turn();
+}
 
-        asleep = (link == NULL || replink_sleep(link)) && asleep;
-    }
-    if (asleep) {
-        publish();
-    }
-    return !asleep;
+/* While changes come, the log is read every LINGER_US and not in between,
+ * whatever arrives: the workers need not wake us for each change, and an
+ * acknowledgement does not make us send the few changes that came since. To
+ * wait for a timer among events would cost as much as all the rest of a turn
+ * (bench/replication-cost). */
+static void pace(void)
+{
+    const struct timespec t = {.tv_nsec = LINGER_US * 1000L};
+
+    /* Interrupted: the turn comes early. */
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
 static void *run_thread(void *arg)
 {
-    bool busy = true;
+    enum next next = NEXT_TURN;
 
     (void)arg;
+    /* Or the kernel adds 50 us to each pace. */
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     post_kind(REP_EV_START);
     while (!self.ended) {
-        (void)event_base_loop(self.base, busy ? EVLOOP_ONCE | EVLOOP_NONBLOCK
-                                              : EVLOOP_ONCE);
+        if (next == NEXT_PACED) {
+            pace();
+        }
+        (void)event_base_loop(self.base, next == NEXT_EVENT
+                                             ? EVLOOP_ONCE
+                                             : EVLOOP_ONCE | EVLOOP_NONBLOCK);
         clock_tick();
-        busy = turn();
+        next = turn();
     }
     reap_links();
     return NULL;
@@ -823,7 +829,6 @@ static bool make_base(void)
         return false;
     }
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    (void)event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
     self.base = event_base_new_with_config(config);
     event_config_free(config);
     if (self.base == NULL) {
@@ -832,10 +837,9 @@ static bool make_base(void)
     self.woken =
         event_new(self.base, self.wake, EV_READ | EV_PERSIST, on_woken, NULL);
     self.timer = evtimer_new(self.base, on_timer, NULL);
-    self.linger = evtimer_new(self.base, on_linger, NULL);
     self.resume = evtimer_new(self.base, on_resume, NULL);
-    return self.woken != NULL && self.timer != NULL && self.linger != NULL &&
-           self.resume != NULL && event_add(self.woken, NULL) == 0;
+    return self.woken != NULL && self.timer != NULL && self.resume != NULL &&
+           event_add(self.woken, NULL) == 0;
 }
 
 static bool make_core(void)
@@ -893,7 +897,6 @@ static void free_loop(void)
     rep_core_free(self.core);
     event_free(self.woken);
     event_free(self.timer);
-    event_free(self.linger);
     event_free(self.resume);
     event_base_free(self.base);
 }

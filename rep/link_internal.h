@@ -80,9 +80,10 @@ struct link_v3 {
     uint64_t ping; /* number of the last ping sent, rising */
     struct link_answers answers;
 
-    uint64_t position;  /* the last one sent; UINT64_MAX: none yet */
-    bool answered;      /* the peer has acknowledged one */
-    uint64_t large_pos; /* of the entry whose value is under way */
+    uint64_t position;    /* the last one sent; UINT64_MAX: none yet */
+    uint64_t position_ns; /* when that was */
+    bool answered;        /* the peer has acknowledged one */
+    uint64_t large_pos;   /* of the entry whose value is under way */
 
     uint8_t scans;      /* numbers the scans of this link */
     bool scan_written;  /* the scan is written whole, its end not answered */

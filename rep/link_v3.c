@@ -6,6 +6,8 @@
 #include "base/version.h"
 #include "rep/link_internal.h"
 
+#define POSITION_NS 10000000 /* between two positions while changes come */
+
 /* A cursor on the wire: the number of the scan, then 48 bits of rep_scan. */
 #define CURSOR_BITS 48
 #define CURSOR_END  ((UINT64_C(1) << CURSOR_BITS) - 1)
@@ -578,8 +580,10 @@ static uint64_t sent_up_to(const struct rep_link *link)
     return pos;
 }
 
-/* Nothing is acknowledged while a scan is: it may bring what the log lost. */
-static void put_position(struct rep_link *link)
+/* Nothing is acknowledged while a scan is: it may bring what the log lost.
+ * While changes come, every POSITION_NS will do; behind the last one, at
+ * once. */
+static void put_position(struct rep_link *link, bool moved)
 {
     struct link_v3 *v = &link->v3;
     struct frame_msg msg = {.type = FRAME_POSITION,
@@ -588,11 +592,13 @@ static void put_position(struct rep_link *link)
 
     v->sample_since = v->read_end;
     if (link->run->scan.owed || msg.position == v->position ||
+        (moved && link->now - v->position_ns < POSITION_NS) ||
         !rep_out_put(&v->out, &msg)) {
         return;
     }
     v->position = msg.position;
-    if (!v->sample.on) {
+    v->position_ns = link->now;
+    if (moved && !v->sample.on) {
         v->sample.on = true;
         v->sample.pos = msg.position;
         v->sample.ns = since;
@@ -622,12 +628,12 @@ static void put_hints(struct rep_link *link)
     v->nhints = 0;
 }
 
-static void fill_marks(struct rep_link *link)
+static void fill_marks(struct rep_link *link, bool moved)
 {
     struct link_v3 *v = &link->v3;
 
     put_copy_end(link);
-    put_position(link);
+    put_position(link, moved);
     put_hints(link);
     if (v->mark == 0 && (v->say.credit < LINK_OFFERS || v->told_due)) {
         (void)!put_ping(link);
@@ -645,6 +651,7 @@ static bool is_starved(const struct rep_link *link)
 void link_v3_fill(struct rep_link *link)
 {
     struct link_v3 *v = &link->v3;
+    uint64_t pos = link->pos;
 
     rep_out_clear(&v->out);
     if (!v->began) {
@@ -661,7 +668,7 @@ void link_v3_fill(struct rep_link *link)
             fill_scan(link);
         }
         if (link->phase == LINK_LINKED) {
-            fill_marks(link);
+            fill_marks(link, link->pos != pos);
         }
     }
     rep_out_close(&v->out);
