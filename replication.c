@@ -28,15 +28,14 @@
 #include "replink.h"
 #include "reppeer.h"
 #include "repstats.h"
+#include "reptrust.h"
 #include "settings.h"
 #include "store.h"
 
 #define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
 #define EVENTS     256                   /* waiting for rep/core */
-#define ACCEPTS    16                    /* a turn */
 #define LINGER_US  500      /* changes of this time travel together */
 #define PUBLISH_NS 10000000 /* between two looks at the figures */
-#define PAUSE_US   100000   /* without descriptors, before the next accept */
 
 /* A connection, and what rep/core is told of its other end. */
 struct line {
@@ -62,23 +61,20 @@ static struct {
     int wake;                    /* [c] eventfd: the log, or the end */
     atomic_bool stop; /* [a] set by replication_stop, read after `wake` */
 
-    struct event *woken, *timer, *resume; /* [r] */
-    struct event *accepting[REPBIND_MAX]; /* [r] */
-    unsigned naccepting;                  /* [r] */
-    struct repbind bound;                 /* [r] once started */
-    struct line lines[LINKS];             /* [r] */
-    uint32_t last_id;                     /* [r] */
-    struct rep_event events[EVENTS];      /* [r] ring: waiting for rep/core */
-    unsigned events_at, nevents;          /* [r] */
-    bool stepping;                        /* [r] inside perform */
-    bool stopping, ended;                 /* [r] */
-    uint64_t unlinked_since; /* [r] last version of the last link */
-    uint64_t read_before;    /* [r] sum of the positions, last turn */
-    uint64_t published_at;   /* [r] ns */
-    struct rep_runs *runs;   /* [r] once started */
-    struct rep_hints *hints; /* [c] */
-    struct rep_sweep sweep;  /* [r] once started */
-    struct repstats view;    /* [r] */
+    struct event *woken, *timer;     /* [r] */
+    struct line lines[LINKS];        /* [r] */
+    uint32_t last_id;                /* [r] */
+    struct rep_event events[EVENTS]; /* [r] ring: waiting for rep/core */
+    unsigned events_at, nevents;     /* [r] */
+    bool stepping;                   /* [r] inside perform */
+    bool stopping, ended;            /* [r] */
+    uint64_t unlinked_since;         /* [r] last version of the last link */
+    uint64_t read_before;            /* [r] sum of the positions, last turn */
+    uint64_t published_at;           /* [r] ns */
+    struct rep_runs *runs;           /* [r] once started */
+    struct rep_hints *hints;         /* [c] */
+    struct rep_sweep sweep;          /* [r] once started */
+    struct repstats view;            /* [r] */
 
     struct lock view_lock;     /* QUEUE */
     struct repstats published; /* [V] */
@@ -221,7 +217,7 @@ static void accepted(int fd, const struct sockaddr *addr)
 
     if (ev.conn != 0) {
         reppeer_identify(addr, 0, &ev);
-        ev.trusted = ev.configured || repbind_is_legacy(addr);
+        ev.trusted = ev.configured || reptrust_is_legacy(addr);
         post(NULL, &ev);
     }
 }
@@ -234,97 +230,6 @@ static void identify(struct rep_event *ev)
     if (line != NULL && !line->dialled) {
         line->port = ev->port;
         reppeer_identify((struct sockaddr *)&line->addr, ev->port, ev);
-    }
-}
-
-/* Without descriptors a listener would be ready all the time: it is left alone
- * for a while. If nothing would end that while, it is not. */
-static void pause_accepting(void)
-{
-    struct timeval pause = {.tv_usec = PAUSE_US};
-
-    if (event_add(self.resume, &pause) != 0) {
-        return;
-    }
-    for (unsigned i = 0; i < self.naccepting; i++) {
-        (void)event_del(self.accepting[i]);
-    }
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-    bool all = true;
-
-    (void)fd;
-    (void)what;
-    (void)arg;
-    for (unsigned i = 0; i < self.naccepting; i++) {
-        all = event_add(self.accepting[i], NULL) == 0 && all;
-    }
-    if (!all) {
-        /* Those that do not listen yet have another try after another while.
-         * There is room for this timer: it has just left it. */
-        pause_accepting();
-    }
-}
-
-static void on_accept(evutil_socket_t listener, short what, void *arg)
-{
-    (void)what;
-    (void)arg;
-    for (int i = 0; i < ACCEPTS; i++) {
-        struct sockaddr_storage ss;
-        socklen_t len = sizeof(ss);
-        int fd = accept4(listener, (struct sockaddr *)&ss, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd >= 0) {
-            accepted(fd, (struct sockaddr *)&ss);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-                   errno == ENOBUFS) {
-            pause_accepting();
-            return;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        }
-    }
-}
-
-static void stop_accepting(void)
-{
-    while (self.naccepting > 0) {
-        event_free(self.accepting[--self.naccepting]);
-    }
-}
-
-/* All of the listeners, or none. */
-static bool accept_on_bound(void)
-{
-    while (self.naccepting < self.bound.n) {
-        struct event *ev = event_new(self.base, self.bound.fd[self.naccepting],
-                                     EV_READ | EV_PERSIST, on_accept, NULL);
-
-        if (ev == NULL) {
-            stop_accepting();
-            return false;
-        }
-        self.accepting[self.naccepting++] = ev;
-        if (event_add(ev, NULL) != 0) {
-            stop_accepting();
-            return false;
-        }
-    }
-    return true;
-}
-
-/* A joiner on its peer's host finds the port taken until the peer is gone. */
-static void bind_again(void)
-{
-    char error[128];
-
-    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error)) &&
-        !accept_on_bound()) {
-        repbind_close(&self.bound); /* until the next time */
     }
 }
 
@@ -393,15 +298,29 @@ static void wake(void *ctx)
 
 /* ---- out: what rep/core decided --------------------------------------- */
 
-static void do_listening(void)
+/* Once, when the port is bound. */
+static void warn_of_open_port(void)
 {
-    bind_again();
-    if (self.bound.n == 0) {
+    static bool warned;
+
+    if (warned || !repbind_is_public() || reptrust_secret() != NULL) {
         return;
     }
-    log_print(1, "replication: listen\n");
-    for (unsigned i = 0; i < self.bound.n; i++) {
-        log_print(2, "<%d server listening (replication)\n", self.bound.fd[i]);
+    warned = true;
+    log_print(0,
+              "WARNING: whoever reaches replication port %d can read and write "
+              "the whole cache: set -o rep_secret_file, or keep the port "
+              "private by -o rep_listen or -l.\n",
+              settings.rep_listen_port);
+}
+
+static void do_listening(void)
+{
+    repbind_again();
+    warn_of_open_port();
+    if (repbind_is_open()) {
+        log_print(1, "replication: listen\n");
+        repbind_print();
     }
 }
 
@@ -503,7 +422,7 @@ static void perform(const struct rep_action *a)
         do_listening();
         return;
     case REP_DO_DIAL:
-        bind_again();
+        repbind_again();
         reppeer_dial(a->peer, a->loud, a->next);
         return;
     case REP_DO_UNDIAL:
@@ -781,16 +700,15 @@ static void begin_view(void)
 
 bool replication_init(char *error, size_t n)
 {
-    size_t floors = settings.rep_floors != 0
-                        ? settings.rep_floors
-                        : rep_floor_default_bytes(settings.maxbytes);
-
-    if (!repbind_parse_legacy(settings.rep_legacy, error, n) ||
-        !reppeer_parse(settings.rep_peers, settings.rep_connect_port, error,
-                       n)) {
+    if (!reppeer_parse(settings.rep_peers, settings.rep_connect_port, error,
+                       n) ||
+        !repbind_check(error, n) || !reptrust_init(error, n)) {
         return false;
     }
-    self.floors = rep_floor_new(floors);
+    if (settings.rep_floors == 0) {
+        settings.rep_floors = rep_floor_default_bytes(settings.maxbytes);
+    }
+    self.floors = rep_floor_new(settings.rep_floors);
     self.log =
         self.floors != NULL ? rep_log_new(settings.rep_log, self.floors) : NULL;
     self.runs =
@@ -816,9 +734,12 @@ bool replication_init(char *error, size_t n)
 
 bool replication_bind(char *error, size_t n)
 {
+    bool bound = repbind_open(error, n);
+
+    warn_of_open_port();
     /* One who dials may share a host with its peer and find the port taken:
      * it binds once the peer is gone. */
-    return repbind_open(&self.bound, error, n) || reppeer_count() > 0;
+    return bound || reppeer_count() > 0;
 }
 
 static bool make_base(void)
@@ -837,8 +758,7 @@ static bool make_base(void)
     self.woken =
         event_new(self.base, self.wake, EV_READ | EV_PERSIST, on_woken, NULL);
     self.timer = evtimer_new(self.base, on_timer, NULL);
-    self.resume = evtimer_new(self.base, on_resume, NULL);
-    return self.woken != NULL && self.timer != NULL && self.resume != NULL &&
+    return self.woken != NULL && self.timer != NULL &&
            event_add(self.woken, NULL) == 0;
 }
 
@@ -852,6 +772,8 @@ static bool make_core(void)
         .timeout = (uint32_t)settings.rep_timeout * 1000,
         .peers = reppeer_count(),
         .slot = version_slot(),
+        .serve_early = settings.rep_serve_early,
+        .no_legacy = !reptrust_allows_legacy(),
     };
 
     self.core = rep_core_new(&config);
@@ -863,7 +785,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 {
     self.on_serve = on_serve;
     self.on_serve_ctx = ctx;
-    if (!make_base() || !make_core() || !accept_on_bound()) {
+    if (!make_base() || !make_core() || !repbind_start(self.base, accepted)) {
         (void)snprintf(error, n, "failed to start replication: %s",
                        strerror(errno));
         return false;
@@ -874,6 +796,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
                  .log = self.log,
                  .runs = self.runs,
                  .hints = self.hints,
+                 .secret = reptrust_secret(),
                  .run = self.run,
                  /* Around a ring of all that are known, and once more. */
                  .hops_max = (uint8_t)(reppeer_count() + 2),
@@ -892,12 +815,11 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 
 static void free_loop(void)
 {
-    stop_accepting();
+    repbind_stop();
     reppeer_close();
     rep_core_free(self.core);
     event_free(self.woken);
     event_free(self.timer);
-    event_free(self.resume);
     event_base_free(self.base);
 }
 
@@ -912,7 +834,7 @@ void replication_stop(void)
     (void)pthread_join(self.thread, NULL);
     self.running = false;
     free_loop();
-    repbind_close(&self.bound);
+    reptrust_fini();
     store_observe(NULL);
     rep_hints_watch(self.hints, false);
     rep_runs_free(self.runs);
