@@ -1,1 +1,4 @@
-int   f( int a ){ return a ; }
+int f(int a)
+{
+    return a;
+}
