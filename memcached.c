@@ -269,7 +269,8 @@ static void set_up(void)
     make_loop();
     start_threads();
     require_descriptors(0);
-    if (replication.start == NULL || settings.rep_peers == NULL) {
+    if (replication.start == NULL || settings.rep_peers == NULL ||
+        settings.rep_serve_early) {
         serve(); /* on_serve comes too late for who waits for -d */
     }
     process_write_pid_file();

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/product.h"
 #include "base/util.h"
+#include "options_value.h"
 #include "settings.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -28,6 +29,7 @@ enum kind {
     OCTAL,   /* the same in base 8 */
     FLOAT,   /* as atof */
     TEXT,    /* borrowed from argv */
+    LIST,    /* appended with a comma; the value may have commas itself */
     ON,      /* no argument: the setting becomes true */
     OFF,     /* no argument: the setting becomes false */
     CALL,    /* whatever .call makes of it */
@@ -83,7 +85,6 @@ static void take_delimiter(char *arg);
 static void take_protocol(char *arg);
 static void take_item_max(char *arg);
 static void take_suboptions(char *arg);
-static void take_peer(char *arg);
 static void take_rep_ports(char *arg);
 static void take_chunk_max(char *arg);
 static void take_unchunked(char *arg);
@@ -115,9 +116,7 @@ static struct {
     bool idle[ARRAY_LEN(subs)]; /* suboptions given that change nothing */
     bool chunk_max_given;
     const char *slab_sizes; /* checked when all else is known */
-    char *inter;            /* several -l, several -x; owned */
-    char *peers;
-    int item_max; /* -I as read, checked at the end */
+    int item_max;           /* -I as read, checked at the end */
 } given = {.item_max = -1};
 
 static bool in_this_build(const struct row *row)
@@ -126,59 +125,6 @@ static bool in_this_build(const struct row *row)
 }
 
 static char no_argument_text[] = "";
-
-/* ---- numbers ------------------------------------------------------- */
-
-/* Options read numbers as atoi does (stock's scripts rely on it), unlike the
- * protocol, whose parsers are in base/util. */
-static int number(const char *arg, int base)
-{
-    return (int)strtol(arg, NULL, base);
-}
-
-/* Digits only, for the few options that are strict. */
-static uint32_t strict_number(const char *arg, const char *name)
-{
-    uint32_t v;
-
-    if (!util_parse_u32(arg, strlen(arg), &v)) {
-        log_fatal(EXIT_FAILURE, "could not parse argument to %s\n", name);
-    }
-    return v;
-}
-
-/* Bytes, or with a suffix k, m or g what that says; 4 KiB to 64 GiB. */
-static size_t size_of(const char *arg, const char *name)
-{
-    size_t n = strspn(arg, "0123456789");
-    size_t unit = 1;
-    uint64_t v;
-
-    switch (arg[n]) {
-    case 'k':
-    case 'K':
-        unit = KIB;
-        break;
-    case 'm':
-    case 'M':
-        unit = MIB;
-        break;
-    case 'g':
-    case 'G':
-        unit = GIB;
-        break;
-    default:
-        break;
-    }
-    if (!util_parse_u64(arg, n, &v) || arg[n + (unit > 1)] != '\0') {
-        log_fatal(EXIT_FAILURE, "could not parse argument to %s\n", name);
-    }
-    if (v > 64 * GIB / unit || v * unit < 4 * KIB) {
-        log_fatal(EXIT_FAILURE, "%s must be between 4k and 64g, got %s\n", name,
-                  arg);
-    }
-    return v * unit;
-}
 
 /* ---- one option ---------------------------------------------------- */
 
@@ -195,7 +141,7 @@ static void take_float(const struct row *row, const char *arg, double *field)
 
 static void take_int(const struct row *row, const char *arg, int *field)
 {
-    int v = number(arg, 10);
+    int v = options_number(arg, 10);
 
     if (row->bad != NULL && (v < row->min || v > row->max)) {
         log_fatal(EXIT_FAILURE, "%s\n", row->bad);
@@ -225,16 +171,19 @@ static void take(const struct row *row, char *arg)
         break;
     case MEBI:
         /* A negative number becomes a limit that is never reached. */
-        *(size_t *)field = (size_t)number(arg, 10) * MIB;
+        *(size_t *)field = (size_t)options_number(arg, 10) * MIB;
         break;
     case OCTAL:
-        *(int *)field = number(arg, 8);
+        *(int *)field = options_number(arg, 8);
         break;
     case FLOAT:
         take_float(row, arg, field);
         break;
     case TEXT:
         *(const char **)field = arg;
+        break;
+    case LIST:
+        options_append(field, arg);
         break;
     case ON:
         *(bool *)field = true;
@@ -254,61 +203,17 @@ static void take(const struct row *row, char *arg)
 
 static void take_udp(char *arg)
 {
-    if (number(arg, 10) != 0) {
+    if (options_number(arg, 10) != 0) {
         log_fatal(EX_USAGE, "This server is not built with UDP support: "
                             "-U (--udp-port) must be 0.\n");
     }
 }
 
-/* Whether `element` is one of the list already. */
-static bool listed(const char *list, const char *element)
-{
-    size_t len = strlen(element);
-
-    while (list != NULL && *list != '\0') {
-        size_t n = strcspn(list, ",;");
-
-        if (n == len && memcmp(list, element, n) == 0) {
-            return true;
-        }
-        list += n + (list[n] != '\0');
-    }
-    return false;
-}
-
-/* Appends `arg` to a list that is a setting; *owned holds it once it has more
- * than one element. */
-static void join(const char **list, char **owned, const char *arg)
-{
-    char *joined;
-    size_t room;
-
-    if (*list == NULL) {
-        *list = arg;
-        return;
-    }
-    room = strlen(*list) + strlen(arg) + 2;
-    joined = malloc(room);
-    if (joined == NULL) {
-        log_print(0, "Failed to allocate memory\n");
-        exit(EXIT_FAILURE);
-    }
-    (void)snprintf(joined, room, "%s,%s", *list, arg);
-    free(*owned);
-    *owned = joined;
-    *list = joined;
-}
-
 static void take_listen(char *arg)
 {
-    if (!listed(settings.inter, arg)) {
-        join(&settings.inter, &given.inter, arg);
+    if (!options_is_listed(settings.inter, arg)) {
+        options_append(&settings.inter, arg);
     }
-}
-
-static void take_peer(char *arg)
-{
-    join(&settings.rep_peers, &given.peers, arg);
 }
 
 static void take_verbose(char *arg)
@@ -355,7 +260,7 @@ static void take_item_max(char *arg)
     } else if (suffix == 'm' || suffix == 'M') {
         unit = (long)MIB;
     }
-    v = (long)number(arg, 10) * unit;
+    v = (long)options_number(arg, 10) * unit;
     given.item_max = v < 0 ? 0 : v > INT_MAX ? INT_MAX : (int)v;
 }
 
@@ -389,7 +294,7 @@ static void take_rep_ports(char *arg)
 
 static void take_chunk_max(char *arg)
 {
-    uint32_t kib = strict_number(arg, "slab_chunk_max");
+    uint32_t kib = options_strict_number(arg, "slab_chunk_max");
 
     if (kib == 0) {
         log_fatal(EXIT_FAILURE, "slab_chunk_max must be >= 0\n");
@@ -422,12 +327,12 @@ static void take_no_modern(char *arg)
 
 static void take_rep_log(char *arg)
 {
-    settings.rep_log = size_of(arg, "rep_log");
+    settings.rep_log = options_size(arg, "rep_log");
 }
 
 static void take_rep_floors(char *arg)
 {
-    settings.rep_floors = size_of(arg, "rep_floors");
+    settings.rep_floors = options_size(arg, "rep_floors");
 }
 
 static void say_deprecated(char *arg)
@@ -439,7 +344,7 @@ static void say_deprecated(char *arg)
 
 static void take_hashpower(char *arg)
 {
-    int power = number(arg, 10);
+    int power = options_number(arg, 10);
 
     if (power < 12) {
         log_fatal(EXIT_FAILURE,
@@ -466,7 +371,7 @@ static void take_hash_algorithm(char *arg)
 
 static void take_automove(char *arg)
 {
-    int mode = arg[0] == '\0' ? 1 : number(arg, 10);
+    int mode = arg[0] == '\0' ? 1 : options_number(arg, 10);
 
     if (mode < 0 || mode > 2) {
         log_fatal(EXIT_FAILURE, "slab_automove must be between 0 and 2\n");
@@ -508,7 +413,7 @@ static void take_tocrawl(char *arg)
 static void take_temporary_ttl(char *arg)
 {
     settings.temp_lru = true;
-    settings.temporary_ttl = (unsigned)number(arg, 10);
+    settings.temporary_ttl = (unsigned)options_number(arg, 10);
 }
 
 static void take_slab_sizes(char *arg)
@@ -519,13 +424,13 @@ static void take_slab_sizes(char *arg)
 static void take_read_buf_limit(char *arg)
 {
     settings.read_buf_mem_limit =
-        (size_t)strict_number(arg, "read_buf_mem_limit") * MIB;
+        (size_t)options_strict_number(arg, "read_buf_mem_limit") * MIB;
 }
 
 /* The row of `text`, NAME or NAME=VALUE, or NULL. */
 static const struct row *find_sub(const char *text)
 {
-    size_t n = strcspn(text, "=");
+    size_t n = strcspn(text, "=,");
 
     for (size_t i = 0; i < ARRAY_LEN(subs); i++) {
         size_t len = strlen(subs[i].name);
@@ -558,13 +463,27 @@ static void take_suboption(char *text)
     given.idle[row - subs] = row->idle != NULL;
 }
 
+/* The end of the suboption that begins at `p`: a comma, but for one after which
+ * the list that is its value goes on. */
+static char *end_of(char *p)
+{
+    const struct row *row = find_sub(p);
+    bool list = row != NULL && row->kind == LIST && p[strcspn(p, "=,")] == '=';
+    char *end = p + strcspn(p, ",");
+
+    while (list && *end != '\0' && find_sub(end + 1) == NULL) {
+        end += 1 + strcspn(end + 1, ",");
+    }
+    return end;
+}
+
 static void take_suboptions(char *arg)
 {
     char *end;
 
     /* Cut where it stands: settings may point into argv. */
     for (char *p = arg; *p != '\0'; p = end) {
-        end = p + strcspn(p, ",");
+        end = end_of(p);
         if (*end != '\0') {
             *end++ = '\0';
         }
@@ -876,8 +795,5 @@ void options_parse(int argc, char **argv)
 
 void options_fini(void)
 {
-    free(given.inter);
-    free(given.peers);
-    given.inter = given.peers = NULL;
-    settings.inter = settings.rep_peers = NULL;
+    options_drop_lists();
 }

@@ -8,76 +8,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "repdial.h"
+#include "base/log.h"
 #include "settings.h"
 
-#define BACKLOG    64
-#define LEGACY_MAX 16 /* addresses of rep_legacy= */
+#define BACKLOG     64
+#define MAX_SOCKETS 32
+#define ACCEPTS     16     /* a turn */
+#define PAUSE_US    100000 /* without descriptors, before the next accept */
 
-static struct sockaddr_storage legacy[LEGACY_MAX]; /* [c] */
-static unsigned nlegacy;                           /* [c] */
-static bool legacy_any;                            /* [c] */
-
-/* ---- rep_legacy= ------------------------------------------------------ */
-
-static bool parse_legacy_one(const char *text, size_t len, char *error,
-                             size_t n)
-{
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST,
-                             .ai_socktype = SOCK_STREAM};
-    struct addrinfo *ai = NULL;
-    char host[64];
-
-    if (len >= sizeof(host) || nlegacy == LEGACY_MAX) {
-        (void)snprintf(error, n, "rep_legacy takes at most %d addresses",
-                       LEGACY_MAX);
-        return false;
-    }
-    memcpy(host, text, len);
-    host[len] = '\0';
-    if (strcmp(host, "any") == 0) {
-        legacy_any = true;
-        return true;
-    }
-    if (getaddrinfo(host, NULL, &hints, &ai) != 0) {
-        (void)snprintf(error, n,
-                       "rep_legacy must be `any` or IP addresses joined by "
-                       "commas, got \"%s\"",
-                       host);
-        return false;
-    }
-    memcpy(&legacy[nlegacy++], ai->ai_addr, ai->ai_addrlen);
-    freeaddrinfo(ai);
-    return true;
-}
-
-bool repbind_parse_legacy(const char *list, char *error, size_t n)
-{
-    while (list != NULL && *list != '\0') {
-        size_t len = strcspn(list, ",;");
-
-        if (len > 0 && !parse_legacy_one(list, len, error, n)) {
-            return false;
-        }
-        list += len + (list[len] != '\0');
-    }
-    return true;
-}
-
-bool repbind_is_legacy(const struct sockaddr *addr)
-{
-    for (unsigned i = 0; i < nlegacy; i++) {
-        if (repdial_same_host((const struct sockaddr *)&legacy[i], addr)) {
-            return true;
-        }
-    }
-    return legacy_any;
-}
+static struct {
+    int fd[MAX_SOCKETS];
+    unsigned n;
+    struct event *accepting[MAX_SOCKETS]; /* all of them, or none */
+    unsigned naccepting;
+    struct event_base *base; /* NULL until repbind_start */
+    struct event *resume;
+    void (*accepted)(int fd, const struct sockaddr *addr);
+} self;
 
 /* ---- listening -------------------------------------------------------- */
 
-/* Takes a socket address and listens on it: 0 or an errno. */
-static int listen_on(struct repbind *bound, const struct addrinfo *ai)
+/* Listens on a socket address: 0 or an errno. */
+static int listen_on(const struct addrinfo *ai)
 {
     static const int on = 1;
     int error;
@@ -92,24 +44,24 @@ static int listen_on(struct repbind *bound, const struct addrinfo *ai)
     if (ai->ai_family == AF_INET6) {
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     }
-    if (bound->n < REPBIND_MAX && bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
+    if (self.n < MAX_SOCKETS && bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
         listen(fd, BACKLOG) == 0) {
-        bound->fd[bound->n++] = fd;
+        self.fd[self.n++] = fd;
         return 0;
     }
-    error = bound->n < REPBIND_MAX ? errno : EMFILE;
+    error = self.n < MAX_SOCKETS ? errno : EMFILE;
     close(fd);
     return error;
 }
 
 /* Listens on every address of `host` (NULL: all); at least one must do, and
  * none may be taken. 0 or an errno. */
-static int listen_on_host(struct repbind *bound, const char *host)
+static int listen_on_host(const char *host)
 {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE,
                              .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
-    unsigned before = bound->n;
+    unsigned before = self.n;
     int error = 0;
     char port[8];
 
@@ -118,12 +70,12 @@ static int listen_on_host(struct repbind *bound, const char *host)
         return EADDRNOTAVAIL;
     }
     for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-        int failed = listen_on(bound, ai);
+        int failed = listen_on(ai);
 
         error = failed != 0 ? failed : error;
     }
     freeaddrinfo(list);
-    return error == EADDRINUSE || bound->n == before ? error : 0;
+    return error == EADDRINUSE || self.n == before ? error : 0;
 }
 
 /* The address of an element of -l, without what precedes and follows it:
@@ -180,7 +132,7 @@ static bool listed_before(const char *list, const char *element,
     return false;
 }
 
-static int listen_on_list(struct repbind *bound, const char *list)
+static int listen_on_list(const char *list)
 {
     const char *at = list;
     int error = 0;
@@ -191,22 +143,30 @@ static int listen_on_list(struct repbind *bound, const char *list)
 
         host_of(at, len, host, sizeof(host));
         if (host[0] != '\0' && !listed_before(list, at, host)) {
-            error = listen_on_host(bound, strcmp(host, "*") == 0 ? NULL : host);
+            error = listen_on_host(strcmp(host, "*") == 0 ? NULL : host);
         }
         at += len + (at[len] != '\0');
     }
     return error;
 }
 
-bool repbind_open(struct repbind *bound, char *error, size_t n)
+static void close_all(void)
 {
+    while (self.n > 0) {
+        close(self.fd[--self.n]);
+    }
+}
+
+bool repbind_open(char *error, size_t n)
+{
+    const char *list =
+        settings.rep_listen != NULL ? settings.rep_listen : settings.inter;
     int failed;
 
-    assert(bound->n == 0);
-    failed = settings.inter != NULL ? listen_on_list(bound, settings.inter)
-                                    : listen_on_host(bound, NULL);
+    assert(self.n == 0);
+    failed = list != NULL ? listen_on_list(list) : listen_on_host(NULL);
     if (failed != 0) {
-        repbind_close(bound);
+        close_all();
         (void)snprintf(error, n,
                        "failed to listen on replication port %d: %s "
                        "(-X takes another one)",
@@ -216,10 +176,194 @@ bool repbind_open(struct repbind *bound, char *error, size_t n)
     return true;
 }
 
-void repbind_close(struct repbind *bound)
+bool repbind_is_open(void)
 {
-    for (unsigned i = 0; i < bound->n; i++) {
-        close(bound->fd[i]);
+    return self.n > 0;
+}
+
+/* ---- rep_listen= ------------------------------------------------------ */
+
+/* "host", "address" or "[address]"; the port is that of -X. */
+static bool is_address(const char *text, size_t n)
+{
+    const char *colon = memchr(text, ':', n);
+
+    if (text[0] == '[') {
+        return memchr(text, ']', n) == text + n - 1;
     }
-    bound->n = 0;
+    return colon == NULL ||
+           memchr(colon + 1, ':', (size_t)(text + n - colon - 1)) != NULL;
+}
+
+bool repbind_check(char *error, size_t n)
+{
+    const char *at = settings.rep_listen;
+    bool more = at != NULL;
+
+    while (more) {
+        size_t len = strcspn(at, ",;");
+
+        if (len == 0 || !is_address(at, len)) {
+            (void)snprintf(error, n,
+                           "rep_listen must be addresses with commas between, "
+                           "got \"%.*s\" (-X sets the port)",
+                           (int)len, at);
+            return false;
+        }
+        more = at[len] != '\0';
+        at += len + 1;
+    }
+    return true;
+}
+
+/* ---- what is so ------------------------------------------------------- */
+
+static bool is_loopback(int fd)
+{
+    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(ss);
+
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0) {
+        return false;
+    }
+    if (ss.ss_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+
+        memcpy(&in6, &ss, sizeof(in6));
+        return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+    }
+    if (ss.ss_family == AF_INET) {
+        struct sockaddr_in in4;
+
+        memcpy(&in4, &ss, sizeof(in4));
+        return ntohl(in4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    return false;
+}
+
+bool repbind_is_public(void)
+{
+    for (unsigned i = 0; i < self.n; i++) {
+        if (!is_loopback(self.fd[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void repbind_print(void)
+{
+    for (unsigned i = 0; i < self.n; i++) {
+        log_print(2, "<%d server listening (replication)\n", self.fd[i]);
+    }
+}
+
+/* ---- accepting -------------------------------------------------------- */
+
+/* Without descriptors a listener would be ready all the time: it is left alone
+ * for a while. If nothing would end that while, it is not. */
+static void pause_accepting(void)
+{
+    struct timeval pause = {.tv_usec = PAUSE_US};
+
+    if (event_add(self.resume, &pause) != 0) {
+        return;
+    }
+    for (unsigned i = 0; i < self.naccepting; i++) {
+        (void)event_del(self.accepting[i]);
+    }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    bool all = true;
+
+    (void)fd;
+    (void)what;
+    (void)arg;
+    for (unsigned i = 0; i < self.naccepting; i++) {
+        all = event_add(self.accepting[i], NULL) == 0 && all;
+    }
+    if (!all) {
+        /* Another while, another try. There is room for this timer: it has
+         * just left it. */
+        pause_accepting();
+    }
+}
+
+static void on_accept(evutil_socket_t listener, short what, void *arg)
+{
+    (void)what;
+    (void)arg;
+    for (int i = 0; i < ACCEPTS; i++) {
+        struct sockaddr_storage ss;
+        socklen_t len = sizeof(ss);
+        int fd = accept4(listener, (struct sockaddr *)&ss, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            self.accepted(fd, (struct sockaddr *)&ss);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+                   errno == ENOBUFS) {
+            pause_accepting();
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+    }
+}
+
+static void stop_accepting(void)
+{
+    while (self.naccepting > 0) {
+        event_free(self.accepting[--self.naccepting]);
+    }
+}
+
+/* At all of the sockets, or at none. */
+static bool accept_at_all(void)
+{
+    while (self.naccepting < self.n) {
+        struct event *ev = event_new(self.base, self.fd[self.naccepting],
+                                     EV_READ | EV_PERSIST, on_accept, NULL);
+
+        if (ev == NULL) {
+            stop_accepting();
+            return false;
+        }
+        self.accepting[self.naccepting++] = ev;
+        if (event_add(ev, NULL) != 0) {
+            stop_accepting();
+            return false;
+        }
+    }
+    return true;
+}
+
+bool repbind_start(struct event_base *base,
+                   void (*accepted)(int fd, const struct sockaddr *addr))
+{
+    self.base = base;
+    self.accepted = accepted;
+    self.resume = evtimer_new(base, on_resume, NULL);
+    return self.resume != NULL && accept_at_all();
+}
+
+void repbind_again(void)
+{
+    char error[128];
+
+    if (self.n == 0 && repbind_open(error, sizeof(error)) && !accept_at_all()) {
+        close_all(); /* until the next time */
+    }
+}
+
+void repbind_stop(void)
+{
+    stop_accepting();
+    if (self.resume != NULL) {
+        event_free(self.resume);
+        self.resume = NULL;
+    }
+    close_all();
 }

@@ -1,39 +1,50 @@
 /*
- * repbind - the addresses of the replication port: those we listen on, and
- * those from which a silent repcached 2.x is believed.
+ * repbind - the replication port: the sockets that listen on it, and what
+ * connects there.
+ *
+ * Out of descriptors it stops accepting for a while, and always goes on.
  *
  * Layer:     5. Includes layers 0-1.
- * Threads:   repbind_parse_legacy before threads start; the rest one at a
- *            time.
- * Ownership: the caller owns struct repbind, which owns its descriptors.
+ * Threads:   check and open from the main thread before repbind_start, the rest
+ *            from the one that runs its `base`.
+ * Ownership: owns the sockets until somebody's call-back takes a connection.
  */
 #ifndef REPBIND_H
 #define REPBIND_H
 
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 #include "base/util.h"
 
-#define REPBIND_MAX 32 /* listening sockets */
+/* Whether -o rep_listen= is a list of addresses. False with the reason in
+ * `error`. */
+bool repbind_check(char *error, size_t n) MUST_CHECK;
 
-struct repbind {
-    int fd[REPBIND_MAX];
-    unsigned n;
-};
+/* Listens on settings.rep_listen_port at the addresses of settings.rep_listen,
+ * without those at those of settings.inter, without those at all. All of them,
+ * or none and the reason in `error`. */
+bool repbind_open(char *error, size_t n) MUST_CHECK;
+bool repbind_is_open(void);
 
-/* Listens on settings.rep_listen_port at the addresses of settings.inter,
- * all without. All of them, or none and the reason in `error`. */
-bool repbind_open(struct repbind *bound, char *error, size_t n) MUST_CHECK;
+/* Others than this host can reach it. */
+bool repbind_is_public(void);
 
-void repbind_close(struct repbind *bound);
+/* Prints a line for each socket at -vv. */
+void repbind_print(void);
 
-/* Takes in the value of -o rep_legacy=: addresses, joined by commas, or
- * `any`; NULL: none. False with the reason in `error`. */
-bool repbind_parse_legacy(const char *list, char *error, size_t n) MUST_CHECK;
+/* Hands what connects to `accepted`, which takes the descriptor. Without open
+ * sockets it begins with those of repbind_again. False when out of memory. */
+bool repbind_start(struct event_base *base,
+                   void (*accepted)(int fd,
+                                    const struct sockaddr *addr)) MUST_CHECK;
 
-/* rep_legacy= names this address. */
-bool repbind_is_legacy(const struct sockaddr *addr);
+/* Opens the sockets if they are not: the port may have become free. */
+void repbind_again(void);
+
+/* Ends accepting and closes the sockets. */
+void repbind_stop(void);
 
 #endif

@@ -90,6 +90,19 @@ void repdial_format(const struct sockaddr *addr, bool with_port,
     }
 }
 
+void repdial_set_port(struct sockaddr *addr, uint16_t port)
+{
+    uint16_t value = htons(port);
+
+    if (addr->sa_family == AF_INET6) {
+        memcpy((char *)addr + offsetof(struct sockaddr_in6, sin6_port), &value,
+               sizeof(value));
+    } else if (addr->sa_family == AF_INET) {
+        memcpy((char *)addr + offsetof(struct sockaddr_in, sin_port), &value,
+               sizeof(value));
+    }
+}
+
 bool repdial_same_host(const struct sockaddr *a, const struct sockaddr *b)
 {
     char x[REPDIAL_NAME];

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "base/util.h"
@@ -58,6 +59,8 @@ bool repdial_knows(const struct repdial *dial, const struct sockaddr *addr);
 /* Writes "1.2.3.4:5" or "[::1]:5"; `with_port` false: the address alone. */
 void repdial_format(const struct sockaddr *addr, bool with_port,
                     char name[REPDIAL_NAME]);
+
+void repdial_set_port(struct sockaddr *addr, uint16_t port);
 
 /* The same host, whatever the ports. */
 bool repdial_same_host(const struct sockaddr *a, const struct sockaddr *b);

@@ -3,23 +3,22 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/product.h"
 #include "base/version.h"
 #include "rep/frame.h"
 #include "rep/hints.h"
@@ -28,26 +27,15 @@
 #include "repdial.h"
 #include "replink.h"
 #include "reppeer.h"
+#include "repstats.h"
+#include "reptrust.h"
 #include "settings.h"
 #include "store.h"
 
-#define LINKS     (REP_CORE_CONNS + 16) /* with those about to be freed */
-#define EVENTS    256                   /* waiting for rep/core */
-#define ACCEPTS   16                    /* a turn */
-#define LINGER_US 500    /* changes of this time travel together */
-#define DRAIN_US  2000   /* between two looks at a link that drains */
-#define PAUSE_US  100000 /* without descriptors, before the next accept */
-
-/* What replication_stats tells; copied once a turn. */
-struct view {
-    enum rep_link_status status;
-    struct rep_link_figures link;      /* of the link, or of the last one */
-    uint64_t past_sent, past_received; /* items, of ended links */
-    uint64_t past_bytes_out, past_bytes_in; /* bytes, of ended links */
-    uint64_t past_full, past_partial, past_copies, past_won;
-    char peer[REPLINK_NAME];
-    char error[96];
-};
+#define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
+#define EVENTS     256                   /* waiting for rep/core */
+#define LINGER_US  500      /* changes of this time travel together */
+#define PUBLISH_NS 10000000 /* between two looks at the figures */
 
 /* A connection, and what rep/core is told of its other end. */
 struct line {
@@ -55,11 +43,11 @@ struct line {
     struct sockaddr_storage addr;
     uint16_t port; /* on which the other end listens; 0: not known */
     bool dialled;
+    unsigned peer; /* in the figures, REP_CORE_NO_PEER: of nobody configured */
 };
 
 /* [r] replication thread only  [c] constant after set-up  [V] view_lock */
 static struct {
-    bool ready;                  /* [c] init was called */
     bool running;                /* main thread: the thread exists */
     pthread_t thread;            /* main thread */
     uint64_t run;                /* [c] */
@@ -73,26 +61,23 @@ static struct {
     int wake;                    /* [c] eventfd: the log, or the end */
     atomic_bool stop; /* [a] set by replication_stop, read after `wake` */
 
-    struct event *woken, *timer, *linger, *resume; /* [r] */
-    struct event *accepting[REPBIND_MAX];          /* [r] */
-    unsigned naccepting;                           /* [r] */
-    struct repbind bound;                          /* [r] once started */
-    struct line lines[LINKS];                      /* [r] */
-    uint32_t last_id;                              /* [r] */
+    struct event *woken, *timer;     /* [r] */
+    struct line lines[LINKS];        /* [r] */
+    uint32_t last_id;                /* [r] */
     struct rep_event events[EVENTS]; /* [r] ring: waiting for rep/core */
     unsigned events_at, nevents;     /* [r] */
     bool stepping;                   /* [r] inside perform */
     bool stopping, ended;            /* [r] */
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
-    bool paced;                      /* [r] `linger` runs: let changes gather */
+    uint64_t published_at;           /* [r] ns */
     struct rep_runs *runs;           /* [r] once started */
     struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
-    struct view view;                /* [r] */
+    struct repstats view;            /* [r] */
 
-    struct lock view_lock; /* QUEUE */
-    struct view published; /* [V] */
+    struct lock view_lock;     /* QUEUE */
+    struct repstats published; /* [V] */
 } self = {.wake = -1};
 
 static void post(void *ctx, const struct rep_event *event);
@@ -109,9 +94,14 @@ static void post_kind(enum rep_event_kind kind)
     post(NULL, &ev);
 }
 
-static void note_error(const char *why)
+/* Why something failed, with a configured peer or (REP_CORE_NO_PEER) another.
+ */
+static void note_error(unsigned peer, const char *why)
 {
-    (void)snprintf(self.view.error, sizeof(self.view.error), "%s", why);
+    (void)snprintf(self.view.error, REPSTATS_ERROR, "%s", why);
+    if (peer != REP_CORE_NO_PEER) {
+        (void)snprintf(self.view.peer[peer].error, REPSTATS_ERROR, "%s", why);
+    }
 }
 
 /* ---- links ------------------------------------------------------------ */
@@ -159,11 +149,10 @@ static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
         struct line *line = &self.lines[i];
 
         if (line->link == NULL) {
-            *line = (struct line){.dialled = dialled};
+            *line = (struct line){.dialled = dialled, .peer = REP_CORE_NO_PEER};
             memcpy(&line->addr, addr, length_of(addr));
-            line->link =
-                replink_new(&self.env, fd, ++self.last_id, dialled,
-                            address_id(addr), name);
+            line->link = replink_new(&self.env, fd, ++self.last_id, dialled,
+                                     address_id(addr), name);
             return line->link != NULL ? self.last_id : 0;
         }
     }
@@ -171,23 +160,32 @@ static uint32_t add_link(int fd, bool dialled, const struct sockaddr *addr)
     return 0;
 }
 
+/* Its address, with the port at which it can be dialled if that is known. */
+static void name_line(const struct line *line, char name[REPSTATS_NAME])
+{
+    struct sockaddr_storage addr = line->addr;
+    char text[REPDIAL_NAME];
+
+    if (!line->dialled) {
+        repdial_set_port((struct sockaddr *)&addr, line->port);
+    }
+    repdial_format((struct sockaddr *)&addr, line->dialled || line->port != 0,
+                   text);
+    (void)snprintf(name, REPSTATS_NAME, "%s", text);
+}
+
 /* What a link did stays in the figures after its end. */
-static void settle(const struct replink *link)
+static void settle(const struct line *line)
 {
     struct rep_link_figures f;
-    struct view *v = &self.view;
 
-    replink_figures(link, &f);
-    v->past_sent += f.items_sent;
-    v->past_received += f.items_received;
-    v->past_bytes_out += f.bytes_sent;
-    v->past_bytes_in += f.bytes_received;
-    v->past_full += f.full_copies;
-    v->past_partial += f.partial_copies;
-    v->past_copies += f.received_copies;
-    v->past_won += f.conflicts_won;
+    replink_figures(line->link, &f);
+    repstats_add(&self.view.past, &f);
+    if (line->peer != REP_CORE_NO_PEER) {
+        repstats_add(&self.view.peer[line->peer].past, &f);
+    }
     if (f.error != NULL) {
-        note_error(f.error);
+        note_error(line->peer, f.error);
     }
     if (f.reader >= 0) {
         self.unlinked_since = version_last();
@@ -200,7 +198,7 @@ static void reap_links(void)
         struct line *line = &self.lines[i];
 
         if (line->link != NULL && replink_is_closed(line->link)) {
-            settle(line->link);
+            settle(line);
             replink_free(line->link);
             line->link = NULL;
         }
@@ -219,7 +217,7 @@ static void accepted(int fd, const struct sockaddr *addr)
 
     if (ev.conn != 0) {
         reppeer_identify(addr, 0, &ev);
-        ev.trusted = ev.configured || repbind_is_legacy(addr);
+        ev.trusted = ev.configured || reptrust_is_legacy(addr);
         post(NULL, &ev);
     }
 }
@@ -232,76 +230,6 @@ static void identify(struct rep_event *ev)
     if (line != NULL && !line->dialled) {
         line->port = ev->port;
         reppeer_identify((struct sockaddr *)&line->addr, ev->port, ev);
-    }
-}
-
-static void watch_listeners(bool on)
-{
-    for (unsigned i = 0; i < self.naccepting; i++) {
-        if (on) {
-            (void)event_add(self.accepting[i], NULL);
-        } else {
-            (void)event_del(self.accepting[i]);
-        }
-    }
-}
-
-static void on_accept(evutil_socket_t listener, short what, void *arg)
-{
-    (void)what;
-    (void)arg;
-    for (int i = 0; i < ACCEPTS; i++) {
-        struct sockaddr_storage ss;
-        socklen_t len = sizeof(ss);
-        int fd = accept4(listener, (struct sockaddr *)&ss, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd >= 0) {
-            accepted(fd, (struct sockaddr *)&ss);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-                   errno == ENOBUFS) {
-            struct timeval pause = {.tv_usec = PAUSE_US};
-
-            watch_listeners(false); /* it would be ready all the time */
-            (void)event_add(self.resume, &pause);
-            return;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        }
-    }
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-    watch_listeners(true);
-}
-
-static void accept_on_bound(void)
-{
-    while (self.naccepting < self.bound.n) {
-        struct event *ev = event_new(self.base, self.bound.fd[self.naccepting],
-                                     EV_READ | EV_PERSIST, on_accept, NULL);
-
-        if (ev == NULL || event_add(ev, NULL) != 0) {
-            if (ev != NULL) {
-                event_free(ev);
-            }
-            return; /* tried again at the next attempt to bind */
-        }
-        self.accepting[self.naccepting++] = ev;
-    }
-}
-
-/* A joiner on its peer's host finds the port taken until the peer is gone. */
-static void bind_again(void)
-{
-    char error[128];
-
-    if (self.bound.n == 0 && repbind_open(&self.bound, error, sizeof(error))) {
-        accept_on_bound();
     }
 }
 
@@ -334,7 +262,7 @@ static void on_dial_failed(unsigned peer, enum repdial_failure failure,
         .kind = REP_EV_DIAL_FAILED, .peer = peer, .cause = causes[failure]};
 
     if (why != NULL) {
-        note_error(why);
+        note_error(peer, why);
     }
     post(NULL, &ev);
 }
@@ -345,14 +273,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     (void)arg;
     post_kind(REP_EV_TICK);
-}
-
-static void on_linger(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-    self.paced = false; /* the turn that follows looks at the log */
 }
 
 static void on_woken(evutil_socket_t fd, short what, void *arg)
@@ -378,15 +298,29 @@ static void wake(void *ctx)
 
 /* ---- out: what rep/core decided --------------------------------------- */
 
-static void do_listening(void)
+/* Once, when the port is bound. */
+static void warn_of_open_port(void)
 {
-    bind_again();
-    if (self.bound.n == 0) {
+    static bool warned;
+
+    if (warned || !repbind_is_public() || reptrust_secret() != NULL) {
         return;
     }
-    log_print(1, "replication: listen\n");
-    for (unsigned i = 0; i < self.bound.n; i++) {
-        log_print(2, "<%d server listening (replication)\n", self.bound.fd[i]);
+    warned = true;
+    log_print(0,
+              "WARNING: whoever reaches replication port %d can read and write "
+              "the whole cache: set -o rep_secret_file, or keep the port "
+              "private by -o rep_listen or -l.\n",
+              settings.rep_listen_port);
+}
+
+static void do_listening(void)
+{
+    repbind_again();
+    warn_of_open_port();
+    if (repbind_is_open()) {
+        log_print(1, "replication: listen\n");
+        repbind_print();
     }
 }
 
@@ -428,10 +362,8 @@ static void do_link(struct replink *link, bool legacy)
 {
     struct rep_event ev = {.kind = REP_EV_CLOSED, .conn = replink_id(link)};
 
-    (void)snprintf(self.view.peer, sizeof(self.view.peer), "%s",
-                   replink_name(link));
     if (!replink_begin(link, legacy, self.unlinked_since)) {
-        note_error("out of memory for a link");
+        note_error(find_line(ev.conn)->peer, "out of memory for a link");
         replink_close(link);
         post(NULL, &ev);
     }
@@ -490,7 +422,7 @@ static void perform(const struct rep_action *a)
         do_listening();
         return;
     case REP_DO_DIAL:
-        bind_again();
+        repbind_again();
         reppeer_dial(a->peer, a->loud, a->next);
         return;
     case REP_DO_UNDIAL:
@@ -558,24 +490,84 @@ static void post(void *ctx, const struct rep_event *event)
 
 /* ---- the loop --------------------------------------------------------- */
 
-static void publish(void)
+/* Which lines are the links of which configured peers, as rep/core has it. Two
+ * names may lead to one node: the first of them gets the figures. */
+static void number_lines(void)
 {
-    memset(&self.view.link, 0, sizeof(self.view.link));
-    for (unsigned i = 0; i < LINKS; i++) {
-        struct rep_link_figures f;
+    for (unsigned i = reppeer_count(); i-- > 0;) {
+        struct line *line = find_line(rep_core_peer_conn(self.core, i));
 
-        if (self.lines[i].link == NULL) {
-            continue;
-        }
-        replink_figures(self.lines[i].link, &f);
-        if (f.linked) {
-            self.view.link = f;
+        if (line != NULL) {
+            line->peer = i;
         }
     }
+}
+
+static void view_line(struct repstats_peer *p, const struct line *line)
+{
+    replink_figures(line->link, &p->now);
+    name_line(line, p->name);
+    (void)snprintf(self.view.last, REPSTATS_NAME, "%s", p->name);
+}
+
+static void view_peer(unsigned peer)
+{
+    struct repstats_peer *p = &self.view.peer[peer];
+    const struct line *line = find_line(rep_core_peer_conn(self.core, peer));
+
+    p->shown = !rep_core_peer_is_self(self.core, peer) &&
+               (line == NULL || line->peer == peer);
+    p->status = rep_core_peer_status(self.core, peer);
+    memset(&p->now, 0, sizeof(p->now));
+    if (line != NULL && line->peer == peer) {
+        view_line(p, line);
+    }
+}
+
+/* A link with one whom no -x names. */
+static void view_other(const struct line *line)
+{
+    struct repstats_peer *p = &self.view.peer[self.view.npeers];
+    struct rep_link_figures f;
+
+    replink_figures(line->link, &f);
+    if (f.linked && self.view.npeers < REPSTATS_PEERS) {
+        self.view.npeers++;
+        *p = (struct repstats_peer){.shown = true};
+        p->status = rep_core_conn_status(self.core, replink_id(line->link));
+        view_line(p, line);
+    }
+}
+
+static void publish(void)
+{
+    number_lines();
     self.view.status = rep_core_status(self.core);
+    self.view.npeers = reppeer_count();
+    for (unsigned i = 0; i < reppeer_count(); i++) {
+        view_peer(i);
+    }
+    for (unsigned i = 0; i < LINKS; i++) {
+        const struct line *line = &self.lines[i];
+
+        if (line->link != NULL && line->peer == REP_CORE_NO_PEER) {
+            view_other(line);
+        }
+    }
     lock_take(&self.view_lock, LOCK_QUEUE);
-    self.published = self.view;
+    repstats_copy(&self.published, &self.view);
     lock_drop(&self.view_lock, LOCK_QUEUE);
+}
+
+/* Figures are for people: they need not cost anything. */
+static void publish_sometimes(void)
+{
+    uint64_t now = clock_mono().ns;
+
+    if (now - self.published_at >= PUBLISH_NS) {
+        self.published_at = now;
+        publish();
+    }
 }
 
 /* One message of what was read here lately goes to every peer. A peer that is
@@ -601,28 +593,35 @@ static void spread_hints(void)
     }
 }
 
-static bool linger(unsigned us)
-{
-    struct timeval tv = {.tv_usec = (suseconds_t)us};
+/* What comes after a turn. */
+enum next {
+    NEXT_TURN,  /* there is more to do at once */
+    NEXT_PACED, /* let changes gather first */
+    NEXT_EVENT, /* sleep until something happens */
+};
 
-    return event_add(self.linger, &tv) == 0;
-}
-
-/* Gives every link a slice; true: there is more to do at once. While changes
- * come, the log is read every LINGER_US and not in between, whatever arrives:
- * the workers need not wake us for each change, and an acknowledgement does
- * not make us send the few changes that came since. */
-static bool turn(void)
+static enum next sleep_or_turn(void)
 {
     bool asleep = true;
-    bool busy;
+
+    for (unsigned i = 0; i < LINKS; i++) {
+        struct replink *link = self.lines[i].link;
+
+        asleep = (link == NULL || replink_sleep(link)) && asleep;
+    }
+    if (!asleep) {
+        return NEXT_TURN;
+    }
+    publish();
+    return NEXT_EVENT;
+}
+
+/* Gives every link a slice. */
+static enum next turn(void)
+{
+    bool busy = rep_sweep_step(&self.sweep);
     uint64_t read = 0;
 
-    if (self.paced && !self.stopping) {
-        reap_links();
-        return false;
-    }
-    busy = rep_sweep_step(&self.sweep);
     spread_hints();
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
@@ -636,37 +635,47 @@ static bool turn(void)
     }
     reap_links();
     rep_runs_move(self.runs);
-    publish();
+    publish_sometimes();
     if (busy) {
-        return true;
+        return NEXT_TURN;
     }
-    if (self.stopping) {
-        return !linger(DRAIN_US);
-    }
-    if (read != self.read_before) {
+    if (self.stopping || read != self.read_before) {
         self.read_before = read;
-        self.paced = linger(LINGER_US);
-        return !self.paced;
+        return NEXT_PACED;
     }
-    for (unsigned i = 0; i < LINKS; i++) {
-        struct replink *link = self.lines[i].link;
+    return sleep_or_turn();
+}
 
-        asleep = (link == NULL || replink_sleep(link)) && asleep;
-    }
-    return !asleep;
+/* While changes come, the log is read every LINGER_US and not in between,
+ * whatever arrives: the workers need not wake us for each change, and an
+ * acknowledgement does not make us send the few changes that came since. To
+ * wait for a timer among events would cost as much as all the rest of a turn
+ * (bench/replication-cost). */
+static void pace(void)
+{
+    const struct timespec t = {.tv_nsec = LINGER_US * 1000L};
+
+    /* Interrupted: the turn comes early. */
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
 static void *run_thread(void *arg)
 {
-    bool busy = true;
+    enum next next = NEXT_TURN;
 
     (void)arg;
+    /* Or the kernel adds 50 us to each pace. */
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     post_kind(REP_EV_START);
     while (!self.ended) {
-        (void)event_base_loop(self.base, busy ? EVLOOP_ONCE | EVLOOP_NONBLOCK
-                                              : EVLOOP_ONCE);
+        if (next == NEXT_PACED) {
+            pace();
+        }
+        (void)event_base_loop(self.base, next == NEXT_EVENT
+                                             ? EVLOOP_ONCE
+                                             : EVLOOP_ONCE | EVLOOP_NONBLOCK);
         clock_tick();
-        busy = turn();
+        next = turn();
     }
     reap_links();
     return NULL;
@@ -674,18 +683,32 @@ static void *run_thread(void *arg)
 
 /* ---- set-up and tear-down --------------------------------------------- */
 
+/* What can be told before the first turn. */
+static void begin_view(void)
+{
+    self.view.log = self.log;
+    self.view.floors = self.floors;
+    self.view.run = self.run;
+    self.view.npeers = reppeer_count();
+    for (unsigned i = 0; i < reppeer_count(); i++) {
+        self.view.peer[i].shown = self.view.peer[i].configured = true;
+        (void)snprintf(self.view.peer[i].name, REPSTATS_NAME, "%s",
+                       reppeer_name(i));
+    }
+    repstats_copy(&self.published, &self.view);
+}
+
 bool replication_init(char *error, size_t n)
 {
-    size_t floors = settings.rep_floors != 0
-                        ? settings.rep_floors
-                        : rep_floor_default_bytes(settings.maxbytes);
-
-    if (!repbind_parse_legacy(settings.rep_legacy, error, n) ||
-        !reppeer_parse(settings.rep_peers, settings.rep_connect_port, error,
-                       n)) {
+    if (!reppeer_parse(settings.rep_peers, settings.rep_connect_port, error,
+                       n) ||
+        !repbind_check(error, n) || !reptrust_init(error, n)) {
         return false;
     }
-    self.floors = rep_floor_new(floors);
+    if (settings.rep_floors == 0) {
+        settings.rep_floors = rep_floor_default_bytes(settings.maxbytes);
+    }
+    self.floors = rep_floor_new(settings.rep_floors);
     self.log =
         self.floors != NULL ? rep_log_new(settings.rep_log, self.floors) : NULL;
     self.runs =
@@ -705,15 +728,18 @@ bool replication_init(char *error, size_t n)
     rep_log_on_wake(self.log, wake, NULL);
     rep_log_set_relay(self.log, reppeer_count() > 1);
     store_observe(rep_log_observer(self.log));
-    self.ready = true;
+    begin_view();
     return true;
 }
 
 bool replication_bind(char *error, size_t n)
 {
+    bool bound = repbind_open(error, n);
+
+    warn_of_open_port();
     /* One who dials may share a host with its peer and find the port taken:
      * it binds once the peer is gone. */
-    return repbind_open(&self.bound, error, n) || reppeer_count() > 0;
+    return bound || reppeer_count() > 0;
 }
 
 static bool make_base(void)
@@ -724,7 +750,6 @@ static bool make_base(void)
         return false;
     }
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    (void)event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
     self.base = event_base_new_with_config(config);
     event_config_free(config);
     if (self.base == NULL) {
@@ -733,10 +758,8 @@ static bool make_base(void)
     self.woken =
         event_new(self.base, self.wake, EV_READ | EV_PERSIST, on_woken, NULL);
     self.timer = evtimer_new(self.base, on_timer, NULL);
-    self.linger = evtimer_new(self.base, on_linger, NULL);
-    self.resume = evtimer_new(self.base, on_resume, NULL);
-    return self.woken != NULL && self.timer != NULL && self.linger != NULL &&
-           self.resume != NULL && event_add(self.woken, NULL) == 0;
+    return self.woken != NULL && self.timer != NULL &&
+           event_add(self.woken, NULL) == 0;
 }
 
 static bool make_core(void)
@@ -749,6 +772,8 @@ static bool make_core(void)
         .timeout = (uint32_t)settings.rep_timeout * 1000,
         .peers = reppeer_count(),
         .slot = version_slot(),
+        .serve_early = settings.rep_serve_early,
+        .no_legacy = !reptrust_allows_legacy(),
     };
 
     self.core = rep_core_new(&config);
@@ -760,7 +785,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 {
     self.on_serve = on_serve;
     self.on_serve_ctx = ctx;
-    if (!make_base() || !make_core()) {
+    if (!make_base() || !make_core() || !repbind_start(self.base, accepted)) {
         (void)snprintf(error, n, "failed to start replication: %s",
                        strerror(errno));
         return false;
@@ -771,6 +796,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
                  .log = self.log,
                  .runs = self.runs,
                  .hints = self.hints,
+                 .secret = reptrust_secret(),
                  .run = self.run,
                  /* Around a ring of all that are known, and once more. */
                  .hops_max = (uint8_t)(reppeer_count() + 2),
@@ -779,7 +805,6 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         .base = self.base,
         .timeout_ms = (unsigned)settings.rep_timeout * 1000,
     };
-    accept_on_bound();
     if (pthread_create(&self.thread, NULL, run_thread, NULL) != 0) {
         (void)snprintf(error, n, "failed to start the replication thread");
         return false;
@@ -790,16 +815,11 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 
 static void free_loop(void)
 {
-    for (unsigned i = 0; i < self.naccepting; i++) {
-        event_free(self.accepting[i]);
-    }
-    self.naccepting = 0;
+    repbind_stop();
     reppeer_close();
     rep_core_free(self.core);
     event_free(self.woken);
     event_free(self.timer);
-    event_free(self.linger);
-    event_free(self.resume);
     event_base_free(self.base);
 }
 
@@ -814,7 +834,7 @@ void replication_stop(void)
     (void)pthread_join(self.thread, NULL);
     self.running = false;
     free_loop();
-    repbind_close(&self.bound);
+    reptrust_fini();
     store_observe(NULL);
     rep_hints_watch(self.hints, false);
     rep_runs_free(self.runs);
@@ -826,114 +846,15 @@ void replication_stop(void)
 
 /* ---- figures ---------------------------------------------------------- */
 
-struct rows {
-    void (*row)(void *ctx, const char *name, const char *value);
-    void *ctx;
-};
-
-static void PRINTF(3, 4)
-    add_row(const struct rows *rows, const char *name, const char *format, ...)
-{
-    char value[128];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(value, sizeof(value), format, args);
-    va_end(args);
-    rows->row(rows->ctx, name, value);
-}
-
-static void add_count(const struct rows *rows, const char *name, uint64_t n)
-{
-    add_row(rows, name, "%" PRIu64, n);
-}
-
-static uint64_t behind_of(const struct view *v)
-{
-    return v->link.linked ? rep_log_behind(self.log, v->link.pos) : 0;
-}
-
-/* Free places of a queue of the length that -q asked for: the log has bytes,
- * so its free share is told in places. */
-static uint64_t queue_free(const struct view *v)
-{
-    uint64_t behind = behind_of(v);
-    uint64_t queue = (uint64_t)settings.rep_queue;
-
-    return behind >= settings.rep_log
-               ? 0
-               : queue - behind * queue / settings.rep_log;
-}
-
-static void add_plain(const struct rows *rows, const struct view *v)
-{
-    add_row(rows, "replication", "MASTER");
-    add_row(rows, "repcached_version", "%s", PRODUCT_VERSION);
-    add_count(rows, "repcached_qi_free", queue_free(v));
-}
-
-static void add_queue(const struct rows *rows, const struct view *v)
-{
-    struct rep_log_stats log;
-    uint64_t behind = behind_of(v);
-    uint64_t keys = 0;
-
-    rep_log_stats(self.log, &log);
-    if (log.appended > 0 && log.bytes > 0) {
-        keys = (uint64_t)((double)behind * (double)log.appended /
-                              (double)log.bytes +
-                          0.999);
-    }
-    add_count(rows, "in_sync",
-              v->status == REP_LINKED && behind == 0 &&
-                  (v->link.legacy || v->link.acked >= v->link.pos));
-    add_count(rows, "queued_keys", keys);
-    add_count(rows, "queued_bytes", behind);
-}
-
-static void add_full(const struct rows *rows, const struct view *v)
-{
-    static const char *const names[] = {
-        [REP_LISTENING] = "listening",
-        [REP_DIALING] = "dialing",
-        [REP_COPYING] = "copying",
-        [REP_LINKED] = "linked",
-    };
-    const struct rep_link_figures *f = &v->link;
-    const char *dialect = f->legacy ? "legacy" : "repcached3";
-
-    add_row(rows, "link_status", "%s", names[v->status]);
-    add_row(rows, "dialect", "%s", f->linked ? dialect : "none");
-    add_row(rows, "peer", "%s", v->peer[0] != '\0' ? v->peer : "none");
-    add_row(rows, "run_id", "%016" PRIx64, self.run);
-    add_queue(rows, v);
-    add_count(rows, "items_sent", v->past_sent + f->items_sent);
-    add_count(rows, "items_received", v->past_received + f->items_received);
-    add_count(rows, "bytes_sent", v->past_bytes_out + f->bytes_sent);
-    add_count(rows, "bytes_received", v->past_bytes_in + f->bytes_received);
-    add_count(rows, "full_copies_sent", v->past_full + f->full_copies);
-    add_count(rows, "partial_copies_sent", v->past_partial + f->partial_copies);
-    add_count(rows, "copies_received", v->past_copies + f->received_copies);
-    add_count(rows, "conflicts_won", v->past_won + f->conflicts_won);
-    add_row(rows, "lag_ms", "%.3f", (double)f->lag_us / 1000.0);
-    add_row(rows, "clock_skew_ms", "%" PRId64, f->skew_ms);
-    add_row(rows, "last_error", "%s", v->error[0] != '\0' ? v->error : "none");
-}
-
 void replication_stats(bool full,
                        void (*row)(void *ctx, const char *name,
                                    const char *value),
                        void *ctx)
 {
-    struct rows rows = {row, ctx};
-    struct view v;
+    struct repstats copy;
 
     lock_take(&self.view_lock, LOCK_QUEUE);
-    v = self.published;
+    repstats_copy(&copy, &self.published);
     lock_drop(&self.view_lock, LOCK_QUEUE);
-    if (full) {
-        add_full(&rows, &v);
-    } else {
-        add_plain(&rows, &v);
-    }
+    repstats_rows(&copy, full, row, ctx);
 }

@@ -26,20 +26,22 @@
 
 #include "base/util.h"
 
-/* Makes the floors and the log as the settings ask and installs the store's
- * observer. false with the reason in `error`, `n` bytes, no newline. */
+/* Checks the settings of replication, reads the secret, makes the floors and
+ * the log and installs the store's observer. false with the reason in `error`,
+ * `n` bytes, no newline. */
 bool replication_init(char *error, size_t n) MUST_CHECK;
 
-/* Binds and listens on settings.rep_listen_port at the addresses of
- * settings.inter (-l; all without), so that ports below 1024 work. A peer that
- * connects before replication_start waits in the backlog. false with the
- * reason in `error`, `n` bytes, no newline. */
+/* Listens on the replication port, so that ports below 1024 work, and warns of
+ * one that is open to others without a secret. A peer that connects before
+ * replication_start waits in the backlog. false with the reason in `error`, `n`
+ * bytes, no newline. */
 bool replication_bind(char *error, size_t n) MUST_CHECK;
 
 /* Starts the threads. `on_serve` is called exactly once, from the replication
- * thread, when the client port may open: without -x at once. It must not
- * block and must itself be thread-safe: write an eventfd or a pipe that the
- * main loop reads. false with the reason in `error` (`n` bytes). */
+ * thread, when the client port may open: without -x, or with
+ * -o rep_serve_early, at once. It must not block and must itself be
+ * thread-safe: write an eventfd or a pipe that the main loop reads. false with
+ * the reason in `error` (`n` bytes). */
 bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
                        size_t n) MUST_CHECK;
 

@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef ENABLE_REPLICATION
+#define PAIR(format) format
+#else
+#define PAIR(format) HIDDEN
+#endif
+
 struct settings settings = {
 #define SETTING(type, field, initial, format, name) .field = (initial),
 #define SETTING_SAID(name, text)
@@ -18,6 +24,7 @@ enum format {
     SIZE,
     FIXED, /* two decimals */
     TEXT,  /* "NULL" when unset, as stock says */
+    GIVEN, /* of a text: yes or no, not what it is */
     LETTER,
     YES_NO,
     ON_OFF,
@@ -76,6 +83,9 @@ static const char *value_text(const struct row *row, char *buf)
     case TEXT:
         text =
             *(const char *const *)p != NULL ? *(const char *const *)p : "NULL";
+        break;
+    case GIVEN:
+        text = *(const char *const *)p != NULL ? "yes" : "no";
         break;
     case YES_NO:
         text = *(const bool *)p ? "yes" : "no";

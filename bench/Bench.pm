@@ -25,8 +25,8 @@ my %noise;
 
 # --- arguments and programs ---------------------------------------------------
 
-# The values of --NAME N over the defaults given. --binary PATH is the server
-# to measure, as MEMCACHED in the environment is.
+# The values of --NAME N over the defaults given, for the scripts that measure
+# replication. --binary PATH is the server, as MEMCACHED in the environment is.
 sub arguments
 {
     my (%value) = @_;
@@ -37,7 +37,7 @@ sub arguments
         or die "options: --binary PATH\n",
         map { "    --$_ (now $value{$_})\n" } sort keys %value;
     $ENV{MEMCACHED} = $binary if defined $binary;
-    has_replication() || $0 !~ /replication/
+    has_replication()
         or die binary(), ": built without replication\n";
     $| = 1;
     return %value;

@@ -185,13 +185,16 @@ static uint32_t shifted(const struct rep_apply *ap, uint32_t exptime)
     return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
 }
 
+static uint8_t next_hops(const struct frame_msg *msg)
+{
+    return msg->hops < UINT8_MAX ? (uint8_t)(msg->hops + 1) : UINT8_MAX;
+}
+
 /* Where a change came from, for rep/log: the peer, and the nodes it passed. */
 static uint32_t source_of(const struct rep_apply *ap,
                           const struct frame_msg *msg)
 {
-    uint8_t hops = msg->hops < UINT8_MAX ? (uint8_t)(msg->hops + 1) : UINT8_MAX;
-
-    return rep_log_source(ap->config.reader, hops);
+    return rep_log_source(ap->config.reader, next_hops(msg));
 }
 
 static uint16_t bits_of(const struct frame_msg *msg)
@@ -238,11 +241,19 @@ static enum rep_apply_status answered(bool ok)
     return ok ? REP_APPLY_OK : REP_APPLY_BAD;
 }
 
+/* The peer lacks what is here: it goes back, and counts as one more hop, so
+ * that nodes that evict each other's items come to rest. */
+static void resend(const struct rep_apply *ap, const struct store_key *key,
+                   uint64_t version, uint8_t hops)
+{
+    rep_log_resend(ap->config.log, ap->config.reader, key, version, hops);
+}
+
 /* What follows from what the store said. */
 static enum rep_apply_status settle(struct rep_apply *ap,
                                     enum store_applied applied,
                                     const struct store_key *key,
-                                    uint64_t version)
+                                    const struct frame_msg *msg)
 {
     switch (applied) {
     case STORE_APPLIED:
@@ -253,17 +264,18 @@ static enum rep_apply_status settle(struct rep_apply *ap,
         break;
     case STORE_STALE:
         ap->stats.stale++;
-        rep_log_resend(ap->config.log, ap->config.reader, key, version);
+        resend(ap, key, msg->version, next_hops(msg));
         break;
     case STORE_UNSTORABLE:
         ap->stats.unstorable++;
         break;
     case STORE_MISSED:
         return answered(ap->calls.gone(ap->calls.ctx, key->ptr,
-                                       (uint8_t)key->len, version));
+                                       (uint8_t)key->len, msg->version));
     case STORE_WANTED:
         return answered(ap->calls.want(ap->calls.ctx, key->ptr,
-                                       (uint8_t)key->len, version));
+                                       (uint8_t)key->len, msg->version,
+                                       msg->hops));
     }
     return REP_APPLY_OK;
 }
@@ -286,7 +298,7 @@ static enum rep_apply_status refuse_big(struct rep_apply *ap)
     print_stored(ap, STORE_UNSTORABLE);
     return settle(ap,
                   store_apply_floor(&key, version, source_of(ap, &ap->big.msg)),
-                  &key, version);
+                  &key, &ap->big.msg);
 }
 
 static enum rep_apply_status begin_big(struct rep_apply *ap,
@@ -339,7 +351,7 @@ static enum rep_apply_status finish_big(struct rep_apply *ap)
     ap->stats.items++;
     applied = store_apply_item(it, &key, &in);
     print_stored(ap, applied);
-    return settle(ap, applied, &key, in.version);
+    return settle(ap, applied, &key, &ap->big.msg);
 }
 
 /* The parts of a value that was refused are swallowed. */
@@ -397,17 +409,18 @@ static enum rep_apply_status apply_item(struct rep_apply *ap,
 
     ap->stats.items++;
     print_stored(ap, applied);
-    return settle(ap, applied, &c->key, in.version);
+    return settle(ap, applied, &c->key, &c->msg);
 }
 
-static enum rep_apply_status apply_floor(struct rep_apply *ap,
-                                         const struct store_key *key,
-                                         uint64_t version, uint32_t source)
+static enum rep_apply_status apply_delete(struct rep_apply *ap,
+                                          const struct change *c)
 {
-    enum store_applied applied = store_apply_floor(key, version, source);
+    enum store_applied applied =
+        store_apply_floor(&c->key, c->msg.version, source_of(ap, &c->msg));
 
+    ap->stats.deletes++;
     print_answer(ap, applied == STORE_APPLIED ? "DELETED" : "NOT_FOUND");
-    return settle(ap, applied, key, version);
+    return settle(ap, applied, &c->key, &c->msg);
 }
 
 /* What we offered was removed there; others that hold it have to hear it from
@@ -432,7 +445,7 @@ static enum rep_apply_status apply_touch(struct rep_apply *ap,
     ap->stats.touches++;
     print_answer(ap, applied == STORE_APPLIED ? "TOUCHED" : "NOT_FOUND");
     return applied == STORE_STALE ? REP_APPLY_OK
-                                  : settle(ap, applied, &c->key, in.version);
+                                  : settle(ap, applied, &c->key, &c->msg);
 }
 
 static enum rep_apply_status apply_offer(struct rep_apply *ap,
@@ -443,11 +456,11 @@ static enum rep_apply_status apply_offer(struct rep_apply *ap,
 
     ap->stats.offers++;
     if (applied != STORE_STALE) {
-        return settle(ap, applied, &c->key, in.version);
+        return settle(ap, applied, &c->key, &c->msg);
     }
     /* Who offers what we may have forgotten may not have ours, either. */
     if (was_missed(ap, &c->key, in.version)) {
-        rep_log_resend(ap->config.log, ap->config.reader, &c->key, in.version);
+        resend(ap, &c->key, in.version, next_hops(&c->msg));
     }
     return REP_APPLY_OK;
 }
@@ -495,8 +508,7 @@ static enum rep_apply_status apply(struct rep_apply *ap, const struct change *c)
         drop_big(ap);
         return REP_APPLY_OK;
     case FRAME_DELETE:
-        ap->stats.deletes++;
-        return apply_floor(ap, &c->key, msg->version, source_of(ap, msg));
+        return apply_delete(ap, c);
     case FRAME_FLOOR:
         apply_hash_floor(ap, msg);
         return REP_APPLY_OK;

@@ -49,8 +49,9 @@ struct rep_apply_calls {
     /* A message that is no state. false: stop, the link has ended. */
     bool (*control)(void *ctx, const struct frame_msg *msg);
     /* An answer to send, behind those before it. false: too many at once, the
-     * peer broke its credit. */
-    bool (*want)(void *ctx, const char *key, uint8_t nkey, uint64_t version);
+     * peer broke its credit. `hops`: of what it answers. */
+    bool (*want)(void *ctx, const char *key, uint8_t nkey, uint64_t version,
+                 uint8_t hops);
     bool (*gone)(void *ctx, const char *key, uint8_t nkey, uint64_t version);
 };
 

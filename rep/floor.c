@@ -8,10 +8,7 @@
 #include "base/lock.h"
 #include "base/version.h"
 
-enum {
-    CACHE_LINE = 64,
-    WAYS = 4
-};
+enum { CACHE_LINE = 64, WAYS = 4 };
 
 struct line {
     struct rep_floor_entry way[WAYS]; /* [F] version 0: free */

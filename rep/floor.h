@@ -30,9 +30,9 @@
 
 #include "base/util.h" /* MUST_CHECK */
 
-#define REP_FLOOR_SHARDS   64 /* and cells */
+#define REP_FLOOR_SHARDS   64   /* and cells */
 #define REP_FLOOR_WALK     4096 /* lines looked at by one rep_floor_walk */
-#define REP_FLOOR_WATCHERS 16 /* watcher r is reader r of rep/log */
+#define REP_FLOOR_WATCHERS 16   /* watcher r is reader r of rep/log */
 
 struct rep_floor;
 

@@ -74,18 +74,6 @@ static uint8_t *write_relayed(uint8_t *p, const struct frame_msg *msg)
 }
 
 /* WANT, GONE */
-static void read_answer(const uint8_t *p, struct frame_msg *msg)
-{
-    msg->nkey = p[0];
-    msg->version = get_u64(p + 1);
-}
-
-static uint8_t *write_answer(uint8_t *p, const struct frame_msg *msg)
-{
-    *p++ = msg->nkey;
-    return wr_u64(p, msg->version);
-}
-
 static void read_touch(const uint8_t *p, struct frame_msg *msg)
 {
     msg->nkey = p[0];
@@ -215,8 +203,8 @@ static const struct message messages[] = {
     [FRAME_BARRIER] = {read_barrier, write_barrier, 10, HAS_VERSION},
     [FRAME_FLUSH_AT] = {read_floor, write_floor, 18, HAS_VERSION},
     [FRAME_OFFER] = {read_relayed, write_relayed, 11, STATE},
-    [FRAME_WANT] = {read_answer, write_answer, 10, STATE | IS_CONTROL},
-    [FRAME_GONE] = {read_answer, write_answer, 10, STATE | IS_CONTROL},
+    [FRAME_WANT] = {read_relayed, write_relayed, 11, STATE | IS_CONTROL},
+    [FRAME_GONE] = {read_relayed, write_relayed, 11, STATE | IS_CONTROL},
     [FRAME_MISSED] = {read_missed, write_missed, 13, HAS_VERSION},
     [FRAME_POSITION] = {read_number, write_number, 9, 0},
     [FRAME_ACK] = {read_number, write_number, 9, IS_CONTROL},

@@ -102,7 +102,7 @@ struct frame_msg {
     uint8_t bits;     /* ITEM, BEGIN: enum frame_bits */
     uint8_t nkey;     /* of `key` */
     uint8_t hops;     /* ITEM, BEGIN, DELETE, FLOOR, TOUCH, BARRIER, FLUSH_AT,
-                         OFFER: nodes it has passed */
+                         OFFER, WANT: nodes it has passed; GONE: 0 */
     uint32_t flags;   /* ITEM, BEGIN: the client's */
     uint32_t exptime; /* ITEM, BEGIN, TOUCH: sender's Unix seconds, 0 never */
     uint32_t nbytes;  /* ITEM, PART, ERROR, HINTS: of `bytes`; BEGIN: of the

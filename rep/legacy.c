@@ -133,7 +133,7 @@ static void settle_conflict(struct rep_legacy *l, const struct store_key *key)
 
     if (!l->copying && (is_recent(l->scan_sent_ms) ||
                         (sent->hv == key->hv && is_recent(sent->ms)))) {
-        rep_log_resend(l->config.log, l->config.reader, key, version_last());
+        rep_log_resend(l->config.log, l->config.reader, key, version_last(), 0);
     }
 }
 

@@ -193,7 +193,8 @@ static bool allocate(struct rep_link *link)
 bool rep_link_begin(struct rep_link *link, bool legacy, uint64_t unlinked_since)
 {
     /* A peer at another port of one host is another one. */
-    uint64_t node = link->addr + (uint64_t)link->hello.port * 0x9e3779b97f4a7c15U;
+    uint64_t node =
+        link->addr + (uint64_t)link->hello.port * 0x9e3779b97f4a7c15U;
 
     if (link->phase == LINK_CLOSED) {
         return true; /* its end is already on its way to rep/core */
@@ -201,9 +202,8 @@ bool rep_link_begin(struct rep_link *link, bool legacy, uint64_t unlinked_since)
     if (!allocate(link)) {
         return false;
     }
-    link->run = legacy
-                    ? rep_runs_meet_legacy(link->env->runs, node)
-                    : rep_runs_meet(link->env->runs, link->hello.run, node);
+    link->run = legacy ? rep_runs_meet_legacy(link->env->runs, node)
+                       : rep_runs_meet(link->env->runs, link->hello.run, node);
     if (link->run == NULL) {
         return false;
     }
@@ -536,8 +536,8 @@ static void figures_of_v3(const struct rep_link *link,
 
     if (link->v3.apply != NULL) {
         rep_apply_stats(link->v3.apply, &stats);
-        out->items_received = stats.items + stats.touches + stats.deletes +
-                              stats.floors;
+        out->items_received =
+            stats.items + stats.touches + stats.deletes + stats.floors;
         out->conflicts_won = stats.stale;
         out->conflicts_lost = stats.lost;
     }

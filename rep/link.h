@@ -40,7 +40,7 @@ struct rep_link_env {
     struct rep_sweep *sweep; /* the edge steps it while it is pending */
     struct rep_log *log;
     struct rep_runs *runs;
-    struct rep_hints *hints; /* NULL: none are applied */
+    struct rep_hints *hints;              /* NULL: none are applied */
     const struct rep_auth_secret *secret; /* NULL: everybody is believed */
     uint64_t run;                         /* ours */
     uint8_t hops_max; /* what has passed more nodes is not passed on */
@@ -144,9 +144,9 @@ struct rep_link_figures {
     bool copying_all; /* the first copy of the link is, or was, a full one */
     uint32_t dialect; /* of v3; 0: legacy, or not known */
     int reader;       /* of the log; -1: it never carried changes */
-    uint64_t run;   /* of the peer; 0: legacy */
-    uint64_t pos;   /* sent up to here */
-    uint64_t acked; /* processed by the peer up to here */
+    uint64_t run;     /* of the peer; 0: legacy */
+    uint64_t pos;     /* sent up to here */
+    uint64_t acked;   /* processed by the peer up to here */
     uint64_t items_sent, items_received, bytes_sent, bytes_received;
     uint64_t full_copies, partial_copies, received_copies;
     uint64_t full_items, full_bytes;       /* of the first copy: floors, too */
@@ -156,7 +156,7 @@ struct rep_link_figures {
     uint64_t lag_p99_us; /* of the last 256 */
     int64_t skew_ms;     /* its clock less ours */
     int64_t shift_ms;    /* of it, what expiries are corrected by */
-    const char *error; /* why it ended; NULL: the peer closed it */
+    const char *error;   /* why it ended; NULL: the peer closed it */
 };
 
 void rep_link_figures(const struct rep_link *link,

@@ -57,10 +57,9 @@ static bool begin_auth(struct rep_link *link, struct wire_hello *hello)
     }
     hello->has_nonce = rep_auth_draw_nonce(hello->nonce);
     if (hello->has_nonce) {
-        link->auth = rep_auth_new(link->env->secret,
-                                  link->dialled ? REP_AUTH_DIALLER
-                                                : REP_AUTH_ACCEPTOR,
-                                  hello->nonce);
+        link->auth = rep_auth_new(
+            link->env->secret,
+            link->dialled ? REP_AUTH_DIALLER : REP_AUTH_ACCEPTOR, hello->nonce);
     }
     return link->auth != NULL;
 }

@@ -12,44 +12,35 @@
 
 /* ---- answers ------------------------------------------------------------ */
 
-bool link_answer(struct rep_link *link, uint8_t type, const char *key,
-                 uint8_t nkey, uint64_t version)
+static bool answer_want(void *ctx, const char *key, uint8_t nkey,
+                        uint64_t version, uint8_t hops)
 {
-    struct link_answers *a = &link->v3.answers;
-    struct link_answer *slot;
+    const struct frame_msg msg = {.type = FRAME_WANT,
+                                  .nkey = nkey,
+                                  .hops = hops,
+                                  .version = version,
+                                  .key = key};
 
-    if (a->ring == NULL) {
-        a->ring = calloc(LINK_ANSWERS, sizeof(*a->ring));
-    }
-    if (a->ring == NULL || a->n == LINK_ANSWERS) {
-        return false;
-    }
-    slot = &a->ring[(a->first + a->n++) % LINK_ANSWERS];
-    slot->type = type;
-    slot->nkey = nkey;
-    slot->version = version;
-    memcpy(slot->key, key, nkey);
-    return true;
+    return link_answer(ctx, &msg);
 }
 
-static bool answer_want(void *ctx, const char *key, uint8_t nkey, uint64_t version)
+static bool answer_gone(void *ctx, const char *key, uint8_t nkey,
+                        uint64_t version)
 {
-    return link_answer(ctx, FRAME_WANT, key, nkey, version);
-}
+    const struct frame_msg msg = {
+        .type = FRAME_GONE, .nkey = nkey, .version = version, .key = key};
 
-static bool answer_gone(void *ctx, const char *key, uint8_t nkey, uint64_t version)
-{
-    return link_answer(ctx, FRAME_GONE, key, nkey, version);
+    return link_answer(ctx, &msg);
 }
 
 /* A key that is read there and not held here. Only a wish: left out when
  * there are many, so that answers that are due find room. */
 static void on_absent(void *ctx, const char *key, size_t nkey)
 {
-    struct rep_link *link = ctx;
+    const struct rep_link *link = ctx;
 
     if (link->v3.answers.n < LINK_ANSWERS - LINK_OFFERS) {
-        (void)!link_answer(link, FRAME_WANT, key, (uint8_t)nkey, 1);
+        (void)!answer_want(ctx, key, (uint8_t)nkey, 1, 0);
     }
 }
 
@@ -61,11 +52,13 @@ static void on_want(struct rep_link *link, const struct frame_msg *msg)
     if (msg->version == 1) {
         rep_log_wish(link->env->log, link->run->reader, &key);
     } else {
-        rep_log_resend(link->env->log, link->run->reader, &key, msg->version);
+        rep_log_resend(link->env->log, link->run->reader, &key, msg->version,
+                       msg->hops);
     }
 }
 
-/* ---- clocks --------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------
+ */
 
 static void set_skew(struct rep_link *link, int64_t skew)
 {
@@ -110,7 +103,8 @@ static void on_pong(struct rep_link *link, const struct frame_msg *msg)
     }
 }
 
-/* ---- copies and positions --------------------------------------------------- */
+/* ---- copies and positions ---------------------------------------------------
+ */
 
 static int compare_lags(const void *a, const void *b)
 {
@@ -200,7 +194,8 @@ static bool on_copy_end(struct rep_link *link)
     return true;
 }
 
-/* ---- messages ----------------------------------------------------------------- */
+/* ---- messages
+ * ----------------------------------------------------------------- */
 
 static bool on_hints(struct rep_link *link, const struct frame_msg *msg)
 {
@@ -320,7 +315,8 @@ const struct rep_apply_calls link_v3_calls = {
     .gone = answer_gone,
 };
 
-/* ---- batches -------------------------------------------------------------------- */
+/* ---- batches
+ * -------------------------------------------------------------------- */
 
 /* One batch whose bytes are all there; false: the link has ended. */
 static bool take_batch(struct rep_link *link, const uint8_t *p,
@@ -356,7 +352,8 @@ void link_v3_feed(struct rep_link *link)
         const uint8_t *p = (const uint8_t *)link->in + at;
         struct frame_batch batch;
 
-        status = frame_batch(p, link->in_len - at, link->sealed != NULL, &batch);
+        status =
+            frame_batch(p, link->in_len - at, link->sealed != NULL, &batch);
         if (status == FRAME_OK) {
             if (!take_batch(link, p, &batch)) {
                 return;

@@ -12,16 +12,12 @@
 #ifndef REP_LINK_INTERNAL_H
 #define REP_LINK_INTERNAL_H
 
-#include "rep/apply.h"
 #include "rep/auth.h"
 #include "rep/frame.h"
 #include "rep/legacy.h"
-#include "rep/hints.h"
 #include "rep/link.h"
-#include "rep/log.h"
-#include "rep/out.h"
+#include "rep/link_state.h"
 #include "rep/runs.h"
-#include "rep/say.h"
 #include "rep/scan.h"
 #include "rep/text_out.h"
 #include "rep/wire.h"
@@ -32,12 +28,6 @@
 #define LINK_LIVE_BYTES  ((size_t)128 * KIB)    /* of it, while a scan runs */
 #define LINK_WORDS       (WIRE_HELLO_MAX + 128) /* hello, proof, last words */
 
-#define LINK_OFFERS  1024 /* unanswered at most, by each side */
-#define LINK_ANSWERS 2048 /* waiting to be sent: those and wishes of ours */
-#define LINK_CELLS   REP_FLOOR_SHARDS
-#define LINK_LATER   16 /* large values that wait for the one under way */
-#define LINK_LAGS    256
-
 enum link_phase {
     LINK_FIRST,  /* its first line is awaited */
     LINK_PROOF,  /* its proof is awaited */
@@ -46,83 +36,11 @@ enum link_phase {
     LINK_CLOSED,
 };
 
-/* Answers to be sent, in order: WANT and GONE. */
-struct link_answer {
-    uint8_t type, nkey;
-    uint64_t version;
-    char key[KEY_MAX_LENGTH];
-};
-
-struct link_answers {
-    unsigned first, n;
-    struct link_answer *ring; /* LINK_ANSWERS of them, once there is one */
-};
-
-/* A key whose large value waits for another to be sent. */
-struct link_later {
-    struct rep_log_entry entry; /* its key is `key` */
-    char key[KEY_MAX_LENGTH];
-};
-
-struct link_v3 {
-    struct rep_apply *apply; /* until the link is freed: it may be at work */
-    struct rep_out out;
-    struct rep_say say;
-
-    bool began;    /* our first batch is written */
-    bool resumed;  /* the peer's RESUME came */
-    bool catch_up; /* rep/core asked for what is due */
-    bool starved;  /* nothing can be sent until the peer answers */
-    uint64_t resume;
-
-    bool ping_due, pong_due, ack_due, scan_ack_due;
-    uint64_t pong_echo; /* number of the ping to be answered */
-    uint64_t ack, scan_ack;
-    uint64_t ping; /* number of the last ping sent, rising */
-    struct link_answers answers;
-
-    uint64_t position;  /* the last one sent; UINT64_MAX: none yet */
-    bool answered;      /* the peer has acknowledged one */
-    uint64_t large_pos; /* of the entry whose value is under way */
-
-    uint8_t scans;      /* numbers the scans of this link */
-    bool scan_written;  /* the scan is written whole, its end not answered */
-    bool touches_later; /* touches were lost since it began */
-
-    uint64_t mark;        /* a ping under way; 0: none */
-    unsigned mark_offers; /* offers that its answer settles */
-
-    unsigned cells;            /* of `missed` */
-    uint64_t *missed;          /* what the peer lost floors up to */
-    bool offers_due;           /* it said so while a scan was under way */
-    uint64_t told[LINK_CELLS]; /* what we told it of ours */
-    bool told_more;            /* some of it after the first batch */
-    bool told_due;             /* its offers have come: ask, then remember */
-    uint64_t told_mark;        /* the ping that asks; 0: none */
-
-    unsigned nlater;
-    struct link_later *later; /* LINK_LATER of them, once there is one */
-
-    size_t nhints;
-    uint8_t *hints; /* FRAME_HINTS_MAX bytes, once there are some */
-
-    uint64_t read_end;     /* ns: when the log was last read to its end */
-    uint64_t sample_since; /* the time before; 0: it slept until now */
-    struct {
-        bool on;
-        uint64_t pos, ns;
-    } sample; /* of the lag */
-    unsigned nlags;
-    uint32_t lags[LINK_LAGS]; /* us */
-};
-
 struct link_legacy {
     struct rep_legacy *apply;
     struct rep_text_out out;
-    bool firm; /* a command came */
-    uint64_t unlinked_since;
-    uint64_t flushed_since; /* a flush after this is sent with the scan */
-    bool scan_began;        /* the flushes before it are written */
+    bool firm;               /* a command came */
+    uint64_t unlinked_since; /* the last version of the time before */
 };
 
 struct rep_link {
@@ -175,7 +93,8 @@ struct rep_link {
     char first[LINK_FIRST_BYTES];
 };
 
-/* ---- link.c ---------------------------------------------------------------- */
+/* ---- link.c ----------------------------------------------------------------
+ */
 
 void link_tell(struct rep_link *link, enum rep_event_kind kind);
 
@@ -198,22 +117,25 @@ void link_announced(struct rep_link *link);
 /* Counts a copy that begins, of everything or of a part. */
 void link_begin_copy(struct rep_link *link, bool full);
 
-/* ---- link_first.c ---------------------------------------------------------- */
+/* ---- link_first.c ----------------------------------------------------------
+ */
 
 void link_first_look(struct rep_link *link);
 void link_first_free(struct rep_link *link);
 
-/* ---- link_hear.c --------------------------------------------------------------- */
+/* ---- link_hear.c
+ * --------------------------------------------------------------- */
 
 void link_v3_feed(struct rep_link *link);
 
 extern const struct rep_apply_calls link_v3_calls; /* ctx: to be set */
 
-/* Queues an answer; false when too many wait. */
-bool link_answer(struct rep_link *link, uint8_t type, const char *key,
-                 uint8_t nkey, uint64_t version) MUST_CHECK;
+/* ---- link_v3.c
+ * --------------------------------------------------------------- */
 
-/* ---- link_v3.c --------------------------------------------------------------- */
+/* Queues an answer; false when too many wait. */
+bool link_answer(struct rep_link *link,
+                 const struct frame_msg *answer) MUST_CHECK;
 
 bool link_v3_begin(struct rep_link *link) MUST_CHECK;
 void link_v3_end(struct rep_link *link);
@@ -227,7 +149,8 @@ bool link_v3_is_idle(const struct rep_link *link);
 /* A batch that ends the link, in `words`: BYE (code 0), or an ERROR. */
 void link_v3_part(struct rep_link *link, uint16_t code);
 
-/* ---- link_legacy.c ------------------------------------------------------------ */
+/* ---- link_legacy.c
+ * ------------------------------------------------------------ */
 
 bool link_legacy_begin(struct rep_link *link) MUST_CHECK;
 void link_legacy_end(struct rep_link *link);

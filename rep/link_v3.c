@@ -6,6 +6,8 @@
 #include "base/version.h"
 #include "rep/link_internal.h"
 
+#define POSITION_NS 10000000 /* between two positions while changes come */
+
 /* A cursor on the wire: the number of the scan, then 48 bits of rep_scan. */
 #define CURSOR_BITS 48
 #define CURSOR_END  ((UINT64_C(1) << CURSOR_BITS) - 1)
@@ -171,7 +173,8 @@ void link_v3_catch_up(struct rep_link *link)
     }
 }
 
-/* ---- the scan -------------------------------------------------------------- */
+/* ---- the scan --------------------------------------------------------------
+ */
 
 static bool scan_item(void *ctx, struct item *it)
 {
@@ -253,8 +256,8 @@ bool link_v3_scanned(struct rep_link *link, uint64_t cursor)
         return false;
     }
     link->v3.scan_written = false;
-    run->scan.owed = run->scan.before != REP_SCAN_NONE ||
-                     link->v3.touches_later;
+    run->scan.owed =
+        run->scan.before != REP_SCAN_NONE || link->v3.touches_later;
     run->scan.threshold = run->scan.before;
     run->scan.before = REP_SCAN_NONE;
     run->scan.cursor = 0;
@@ -335,7 +338,26 @@ static void fill_scan(struct rep_link *link)
     }
 }
 
-/* ---- control ----------------------------------------------------------------- */
+/* ---- control
+ * ----------------------------------------------------------------- */
+
+bool link_answer(struct rep_link *link, const struct frame_msg *answer)
+{
+    struct link_answers *a = &link->v3.answers;
+    struct link_answer *slot;
+
+    if (a->ring == NULL) {
+        a->ring = calloc(LINK_ANSWERS, sizeof(*a->ring));
+    }
+    if (a->ring == NULL || a->n == LINK_ANSWERS) {
+        return false;
+    }
+    slot = &a->ring[(a->first + a->n++) % LINK_ANSWERS];
+    slot->msg = *answer;
+    slot->msg.key = slot->key;
+    memcpy(slot->key, answer->key, answer->nkey);
+    return true;
+}
 
 /* Tells what we lost floors of that this run has not acknowledged: it offers
  * what it holds of that. */
@@ -427,13 +449,7 @@ static void fill_control(struct rep_link *link)
     struct link_answers *a = &v->answers;
 
     while (a->n > 0) {
-        const struct link_answer *answer = &a->ring[a->first];
-        struct frame_msg msg = {.type = answer->type,
-                                .nkey = answer->nkey,
-                                .version = answer->version,
-                                .key = answer->key};
-
-        if (!rep_out_put(&v->out, &msg)) {
+        if (!rep_out_put(&v->out, &a->ring[a->first].msg)) {
             return;
         }
         a->first = (a->first + 1) % LINK_ANSWERS;
@@ -453,7 +469,8 @@ static void fill_control(struct rep_link *link)
     }
 }
 
-/* ---- the log ------------------------------------------------------------------- */
+/* ---- the log
+ * ------------------------------------------------------------------- */
 
 /* A large value while another is under way: its key waits, others pass. */
 static bool put_off(struct rep_link *link, const struct rep_log_entry *e)
@@ -496,7 +513,8 @@ static void fill_later(struct rep_link *link)
 
     while (v->nlater > 0 && v->out.large == NULL) {
         v->later[0].entry.key = v->later[0].key;
-        if (say_entry(link, &v->later[0].entry, v->later[0].entry.pos) != REP_SAID) {
+        if (say_entry(link, &v->later[0].entry, v->later[0].entry.pos) !=
+            REP_SAID) {
             return;
         }
         v->nlater--;
@@ -544,7 +562,8 @@ static void fill_live(struct rep_link *link)
     }
 }
 
-/* ---- marks ---------------------------------------------------------------------- */
+/* ---- marks
+ * ---------------------------------------------------------------------- */
 
 /* All entries up to here are sent: those of values that wait are not. */
 static uint64_t sent_up_to(const struct rep_link *link)
@@ -561,8 +580,10 @@ static uint64_t sent_up_to(const struct rep_link *link)
     return pos;
 }
 
-/* Nothing is acknowledged while a scan is: it may bring what the log lost. */
-static void put_position(struct rep_link *link)
+/* Nothing is acknowledged while a scan is: it may bring what the log lost.
+ * While changes come, every POSITION_NS will do; behind the last one, at
+ * once. */
+static void put_position(struct rep_link *link, bool moved)
 {
     struct link_v3 *v = &link->v3;
     struct frame_msg msg = {.type = FRAME_POSITION,
@@ -571,11 +592,13 @@ static void put_position(struct rep_link *link)
 
     v->sample_since = v->read_end;
     if (link->run->scan.owed || msg.position == v->position ||
+        (moved && link->now - v->position_ns < POSITION_NS) ||
         !rep_out_put(&v->out, &msg)) {
         return;
     }
     v->position = msg.position;
-    if (!v->sample.on) {
+    v->position_ns = link->now;
+    if (moved && !v->sample.on) {
         v->sample.on = true;
         v->sample.pos = msg.position;
         v->sample.ns = since;
@@ -595,9 +618,8 @@ static void put_copy_end(struct rep_link *link)
 static void put_hints(struct rep_link *link)
 {
     struct link_v3 *v = &link->v3;
-    const struct frame_msg msg = {.type = FRAME_HINTS,
-                                  .nbytes = (uint32_t)v->nhints,
-                                  .bytes = v->hints};
+    const struct frame_msg msg = {
+        .type = FRAME_HINTS, .nbytes = (uint32_t)v->nhints, .bytes = v->hints};
 
     /* Left out first when anything else waits. */
     if (v->nhints > 0 && link->caught_up && !link->scanning) {
@@ -606,12 +628,12 @@ static void put_hints(struct rep_link *link)
     v->nhints = 0;
 }
 
-static void fill_marks(struct rep_link *link)
+static void fill_marks(struct rep_link *link, bool moved)
 {
     struct link_v3 *v = &link->v3;
 
     put_copy_end(link);
-    put_position(link);
+    put_position(link, moved);
     put_hints(link);
     if (v->mark == 0 && (v->say.credit < LINK_OFFERS || v->told_due)) {
         (void)!put_ping(link);
@@ -629,6 +651,7 @@ static bool is_starved(const struct rep_link *link)
 void link_v3_fill(struct rep_link *link)
 {
     struct link_v3 *v = &link->v3;
+    uint64_t pos = link->pos;
 
     rep_out_clear(&v->out);
     if (!v->began) {
@@ -645,7 +668,7 @@ void link_v3_fill(struct rep_link *link)
             fill_scan(link);
         }
         if (link->phase == LINK_LINKED) {
-            fill_marks(link);
+            fill_marks(link, link->pos != pos);
         }
     }
     rep_out_close(&v->out);

@@ -571,9 +571,11 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
 }
 
 static void append_for(struct rep_log *log, int reader, enum store_op op,
-                       const struct store_key *key, uint64_t version)
+                       const struct store_key *key, uint64_t version,
+                       uint8_t hops)
 {
     struct record rec = {.version = version,
+                         .hops = hops,
                          .nkey = (uint8_t)key->len,
                          .op = (uint8_t)op,
                          .target = (uint8_t)(reader + 1)};
@@ -590,16 +592,16 @@ static void append_for(struct rep_log *log, int reader, enum store_op op,
 }
 
 void rep_log_resend(struct rep_log *log, int reader,
-                    const struct store_key *key, uint64_t version)
+                    const struct store_key *key, uint64_t version, uint8_t hops)
 {
-    append_for(log, reader, STORE_OP_ITEM, key, version);
+    append_for(log, reader, STORE_OP_ITEM, key, version, hops);
 }
 
 /* Like a touch: it is no loss when it is overwritten, and says nothing of a
  * key that is absent. */
 void rep_log_wish(struct rep_log *log, int reader, const struct store_key *key)
 {
-    append_for(log, reader, STORE_OP_TOUCH, key, version_last());
+    append_for(log, reader, STORE_OP_TOUCH, key, version_last(), 0);
 }
 
 /* ---- positions ---------------------------------------------------------- */

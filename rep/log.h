@@ -139,9 +139,10 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
                       bool touched);
 
 /* Appends an entry for `reader` alone: the present state of the key will be
- * sent to it, absence at least as old as `version`. */
+ * sent to it, absence at least as old as `version`. `hops` as in an entry. */
 void rep_log_resend(struct rep_log *log, int reader,
-                    const struct store_key *key, uint64_t version);
+                    const struct store_key *key, uint64_t version,
+                    uint8_t hops);
 
 /* The same for a key that the reader would like to have: nothing is said of
  * one that is absent, and nothing is amiss if the entry is overwritten. */

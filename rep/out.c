@@ -59,7 +59,8 @@ static bool open_batch(struct rep_out *out, bool full)
         return true;
     }
     rep_out_close(out);
-    if (out->room < out->len + FRAME_HEAD + FRAME_RESERVED + FRAME_TAG + LEAST) {
+    if (out->room <
+        out->len + FRAME_HEAD + FRAME_RESERVED + FRAME_TAG + LEAST) {
         return false;
     }
     frame_begin(&out->frame, out->buf + out->len, out->room - out->len,
@@ -92,7 +93,8 @@ bool rep_out_begin_large(struct rep_out *out, const struct frame_msg *msg,
 {
     assert(out->large == NULL);
     /* A batch made for it has the room; then only the reference can fail. */
-    if (!(open_batch(out, false) && frame_size(msg) <= frame_room(&out->frame)) &&
+    if (!(open_batch(out, false) &&
+          frame_size(msg) <= frame_room(&out->frame)) &&
         !open_batch(out, true)) {
         return false;
     }

@@ -109,8 +109,7 @@ static struct rep_run *make(struct rep_runs *runs)
     if (reader < 0) {
         return NULL;
     }
-    *r = (struct rep_run){
-        .reader = reader, .scan.before = UINT64_MAX};
+    *r = (struct rep_run){.reader = reader, .scan.before = UINT64_MAX};
     return r;
 }
 

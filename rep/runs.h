@@ -42,8 +42,8 @@ struct rep_run {
     bool known;         /* it was linked before, positions exchanged */
     uint64_t told[REP_FLOOR_SHARDS]; /* missed, by cell, as it was told and has
                                         offered what it held */
-    struct {            /* what a scan owes it */
-        bool owed;      /* false: nothing */
+    struct {                         /* what a scan owes it */
+        bool owed;                   /* false: nothing */
         bool touched;
         uint64_t before;    /* threshold below the cursor, UINT64_MAX: none */
         uint64_t threshold; /* from the cursor on */

@@ -106,26 +106,8 @@ bool rep_say_flush(struct rep_say *say, uint8_t hops)
     return true;
 }
 
-/* ---- items; stripe held --------------------------------------------------- */
-
-static enum rep_said offer(struct rep_say *say, const struct item *it,
-                           uint8_t hops)
-{
-    struct frame_msg msg = {
-        .type = FRAME_OFFER,
-        .nkey = it->nkey,
-        .hops = hops,
-        .version = it->version,
-        .key = item_key(it),
-    };
-
-    if (say->credit == 0 || !rep_out_put(say->out, &msg)) {
-        return REP_SAID_FULL;
-    }
-    say->credit--;
-    say->items++;
-    return REP_SAID;
-}
+/* ---- items; stripe held ---------------------------------------------------
+ */
 
 static enum rep_said say_touch(struct rep_say *say, const struct item *it,
                                uint8_t hops)
@@ -142,6 +124,30 @@ static enum rep_said say_touch(struct rep_say *say, const struct item *it,
     if (!rep_out_put(say->out, &msg)) {
         return REP_SAID_FULL;
     }
+    say->items++;
+    return REP_SAID;
+}
+
+/* Names the item: a peer that lacks it wants it. One that was touched goes
+ * with its expiry, since its version is what it was. */
+static enum rep_said offer(struct rep_say *say, const struct item *it,
+                           uint8_t hops)
+{
+    struct frame_msg msg = {
+        .type = FRAME_OFFER,
+        .nkey = it->nkey,
+        .hops = hops,
+        .version = it->version,
+        .key = item_key(it),
+    };
+
+    if ((it->bits & ITEM_TOUCHED) != 0) {
+        return say_touch(say, it, hops);
+    }
+    if (say->credit == 0 || !rep_out_put(say->out, &msg)) {
+        return REP_SAID_FULL;
+    }
+    say->credit--;
     say->items++;
     return REP_SAID;
 }
@@ -206,7 +212,8 @@ enum rep_said rep_say_below(struct rep_say *say, struct item *it, bool touched)
     return REP_SAID;
 }
 
-/* ---- entries of the log ---------------------------------------------------- */
+/* ---- entries of the log ----------------------------------------------------
+ */
 
 /* Nothing there: at least as old as the entry, and as any floor. (What a look
  * at it found expired has just left one.) A touch tells no such version: what
@@ -230,8 +237,7 @@ static bool say_absent(struct rep_say *say, const struct rep_log_entry *e)
 }
 
 static enum rep_said say_present(struct rep_say *say,
-                                 const struct rep_log_entry *e,
-                                 struct item *it)
+                                 const struct rep_log_entry *e, struct item *it)
 {
     bool wanted = e->target != 0; /* it asked, or sent something older */
 
@@ -271,7 +277,7 @@ enum rep_said rep_say_entry(struct rep_say *say, const struct rep_log_entry *e)
     enum rep_said said;
     struct item *it;
 
-    if (e->hops > say->hops_max) {
+    if (e->hops > say->hops_max && e->target == 0) {
         return REP_SAID;
     }
     if (e->op == STORE_OP_FLUSH) {

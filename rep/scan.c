@@ -46,11 +46,9 @@ struct visit {
     bool full;
 };
 
-static uint64_t threshold_of(const struct rep_scan *scan,
-                             const struct item *it)
+static uint64_t threshold_of(const struct rep_scan *scan, const struct item *it)
 {
-    return it->stripe < scan->stripe ? scan->plan.before
-                                     : scan->plan.threshold;
+    return it->stripe < scan->stripe ? scan->plan.before : scan->plan.threshold;
 }
 
 static bool visit_item(void *arg, struct item *it)
@@ -64,7 +62,8 @@ static bool visit_item(void *arg, struct item *it)
     }
     switch (store_dead(it)) {
     case STORE_HIT:
-        done = wanted ? v->calls->item(v->ctx, it) : v->calls->below(v->ctx, it);
+        done =
+            wanted ? v->calls->item(v->ctx, it) : v->calls->below(v->ctx, it);
         break;
     case STORE_EXPIRED:
         done = !wanted || v->calls->expired(v->ctx, it);

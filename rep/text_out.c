@@ -25,7 +25,8 @@ void rep_text_fini(struct rep_text_out *out)
     }
 }
 
-/* ---- the large value ------------------------------------------------------ */
+/* ---- the large value ------------------------------------------------------
+ */
 
 /* One iovec, or none when it begins before `skip`, which it shortens. */
 static unsigned add_piece(struct iovec *iov, void *p, size_t n, size_t *skip)
@@ -76,7 +77,8 @@ void rep_text_sent_value(struct rep_text_out *out, size_t n)
     }
 }
 
-/* ---- lines ------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------
+ */
 
 static char *tail(const struct rep_text_out *out)
 {
@@ -169,7 +171,8 @@ bool rep_text_end(struct rep_text_out *out)
     return true;
 }
 
-/* ---- entries of the log ----------------------------------------------------- */
+/* ---- entries of the log -----------------------------------------------------
+ */
 
 /* This one only: of a later flush its own entry tells. A delayed one that is
  * neither pending nor in the barrier was carried out: its time came. */

@@ -146,6 +146,21 @@ sub read_to
     return $text;
 }
 
+# Everything until what was read ends with $bytes.
+sub read_ending
+{
+    my ($self, $bytes, $seconds) = @_;
+    my $n = length $bytes;
+    $self->_read_while(
+        sub {
+            my $have = length $self->{buf};
+            $have >= $n && substr($self->{buf}, -$n) eq $bytes;
+        },
+        $seconds
+    );
+    return substr $self->{buf}, 0, length $self->{buf}, '';
+}
+
 # Everything until the peer closes.
 sub read_all
 {

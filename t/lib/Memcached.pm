@@ -182,7 +182,8 @@ sub _exit_code
 
 # Starts a daemon without waiting for it. A hash first: unix => 1 (listen on a
 # socket file), port => N (default: kernel's choice), bare => 1 (add no option
-# at all but -u), binary => PATH (another daemon than the one under test).
+# at all but -u), binary => PATH (another daemon than the one under test),
+# under => [WORDS] (a command that becomes the daemon, such as nsenter).
 sub spawn_memcached
 {
     my (@args) = @_;
@@ -208,7 +209,9 @@ sub spawn_memcached
         && !$opt->{binary}
         && !grep({ /^-X/ } @args)
         && has_replication();
-    $self->{argv} = [$opt->{binary} // binary(), @given, @args];
+    $self->{argv} = [
+        @{$opt->{under} // []}, $opt->{binary} // binary(), @given, @args
+    ];
     $self->{pid}  = _fork_exec("$dir/stdout", $self->{err}, $self->{argv},
         MEMCACHED_PORT_FILENAME => "$dir/ports");
     push @running, $self;

@@ -146,9 +146,8 @@ static uint32_t add_link(struct sim_node *n, unsigned conn, unsigned end)
 {
     for (unsigned i = 0; i < SIM_LINKS; i++) {
         if (n->links[i] == NULL) {
-            n->links[i] =
-                rep_link_new(&n->env, ++n->last_id, end == 0, (int)conn,
-                             sim_net_peer(conn, end) + 1);
+            n->links[i] = rep_link_new(&n->env, ++n->last_id, end == 0,
+                                       (int)conn, sim_net_peer(conn, end) + 1);
             n->conn[i] = (uint8_t)conn;
             n->end[i] = (uint8_t)end;
             return n->links[i] != NULL ? n->last_id : 0;

@@ -40,8 +40,10 @@ static bool on_control(void *ctx, const struct frame_msg *msg)
                : say("control", "-", 1, msg->type * 1000 + msg->position);
 }
 
-static bool on_want(void *ctx, const char *key, uint8_t nkey, uint64_t version)
+static bool on_want(void *ctx, const char *key, uint8_t nkey, uint64_t version,
+                    uint8_t hops)
 {
+    (void)hops;
     ck_assert_ptr_eq(ctx, &said);
     return say("want", key, nkey, version);
 }

@@ -20,6 +20,18 @@ START_TEST(a_newer_item_is_taken_with_its_version)
 }
 END_TEST
 
+/* Also past what changes nothing here. */
+START_TEST(the_clock_moves_past_every_version)
+{
+    struct frame_msg msg = floor_msg("k", V(20));
+
+    ck_assert_int_eq(feed_key(FRAME_OFFER, "k", V(10)), REP_APPLY_OK);
+    ck_assert_uint_eq(version_last(), V(10));
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_uint_eq(version_last(), V(20));
+}
+END_TEST
+
 START_TEST(what_is_applied_is_not_sent_back)
 {
     struct frame_msg msg = item_msg("k", "new", V(1));
@@ -359,12 +371,16 @@ START_TEST(with_relay_later_expiries_are_logged_for_others)
     msg.hops = 2;
     rep_log_set_relay(rlog, true);
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    ck_assert_int_eq(rep_log_read(rlog, other, at, &batch), REP_LOG_OK);
+    ck_assert_uint_eq(batch.n, 1);
+    ck_assert_uint_eq(batch.entry[0].hops, 3);
     at = rep_log_head(rlog);
     ck_assert_int_eq(feed_touch("k", NOW + 20, V(5)), REP_APPLY_OK);
     ck_assert_int_eq(rep_log_read(rlog, other, at, &batch), REP_LOG_OK);
     ck_assert_uint_eq(batch.n, 1);
     ck_assert_int_eq(batch.entry[0].op, STORE_OP_TOUCH);
     ck_assert_uint_eq(batch.entry[0].source, config.reader + 1);
+    ck_assert_uint_eq(batch.entry[0].hops, 1);
     at = batch.next;
     msg.exptime = NOW + 30;
     ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
@@ -499,6 +515,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_checked_fixture(missed, setup_small, teardown);
     tcase_add_test(t, a_newer_item_is_taken_with_its_version);
+    tcase_add_test(t, the_clock_moves_past_every_version);
     tcase_add_test(t, what_is_applied_is_not_sent_back);
     tcase_add_test(t, an_older_item_makes_ours_go_back);
     tcase_add_test(t, an_item_older_than_our_delete_makes_the_delete_go_back);

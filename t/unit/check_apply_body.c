@@ -46,7 +46,7 @@ START_TEST(every_message_that_is_no_state_goes_to_the_caller)
     static const enum frame_type types[] = {
         FRAME_POSITION, FRAME_ACK,  FRAME_SCAN_ACK, FRAME_SCAN_POINT,
         FRAME_COPY_END, FRAME_PING, FRAME_PONG,     FRAME_BUSY,
-        FRAME_ERROR,    FRAME_BYE};
+        FRAME_ERROR,    FRAME_BYE,  FRAME_RESUME};
     struct frame_msg msg = key_msg(FRAME_WANT, "k", V(1));
     char want[64];
 

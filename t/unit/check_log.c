@@ -535,7 +535,7 @@ START_TEST(a_resend_goes_to_one_reader)
     int b = rep_log_open(rlog, &pos_b);
     struct store_key key = store_key("k", 1);
 
-    rep_log_resend(rlog, b, &key, 55);
+    rep_log_resend(rlog, b, &key, 55, 0);
     ck_assert_int_eq(rep_log_read(rlog, a, pos_a, &batch), REP_LOG_OK);
     ck_assert_str_eq(keys(), "");
     ck_assert_int_eq(rep_log_read(rlog, b, pos_b, &batch), REP_LOG_OK);
@@ -688,7 +688,7 @@ START_TEST(low_falls_when_an_older_change_is_on_its_way)
     ck_assert_uint_eq(low(a), vb);
     ck_assert_uint_eq(low(b), vb);
     /* Sent again, to one. */
-    rep_log_resend(rlog, a, &key, 44);
+    rep_log_resend(rlog, a, &key, 44, 0);
     ck_assert_uint_eq(low(a), 44);
     ck_assert_uint_eq(rep_log_low(rlog, b), vb);
     rep_log_ack(rlog, a, rep_log_head(rlog));

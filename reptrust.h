@@ -1,0 +1,34 @@
+/*
+ * reptrust - whom the replication port believes: who proves the secret, and
+ * the addresses from which a silent repcached 2.x is expected.
+ *
+ * Layer:     5. Includes layers 0-1, rep/auth.h and repdial.h.
+ * Threads:   init and fini from the main thread while no other runs, the rest
+ *            any.
+ * Ownership: owns the secret.
+ */
+#ifndef REPTRUST_H
+#define REPTRUST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/util.h"
+#include "rep/auth.h"
+
+/* Takes in -o rep_secret_file= and -o rep_legacy=: `any`, `off`, or addresses
+ * with commas between. False with the reason in `error`. */
+bool reptrust_init(char *error, size_t n) MUST_CHECK;
+void reptrust_fini(void);
+
+/* NULL: there is none. */
+const struct rep_auth_secret *reptrust_secret(void);
+
+/* repcached 2.x may be a peer at all. */
+bool reptrust_allows_legacy(void);
+
+/* rep_legacy= names this address. */
+bool reptrust_is_legacy(const struct sockaddr *addr);
+
+#endif
