@@ -1,4 +1,4 @@
-/* Unit tests of rep/link, v3: catching up, marks of progress, ends. */
+/* Unit tests of rep/link, v3: catching up, marks of progress. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +22,7 @@ static void link_again(void)
     link_from(false, rep_log_acked(rlog, figures().reader));
 }
 
-/* ---- the first batch --------------------------------------------------------
- */
+/* ---- the first batch ---------------------------------------------------- */
 
 START_TEST(resume_is_all_that_is_said_until_the_peers_came)
 {
@@ -163,8 +162,7 @@ START_TEST(resume_stands_in_the_first_batch)
 }
 END_TEST
 
-/* ---- what is sent first
- * ------------------------------------------------------ */
+/* ---- what is sent first ------------------------------------------------- */
 
 START_TEST(a_run_that_is_not_known_gets_everything)
 {
@@ -391,8 +389,7 @@ START_TEST(what_is_lost_while_a_scan_runs_is_scanned_for_after_it)
 }
 END_TEST
 
-/* ---- positions
- * ------------------------------------------------------------------ */
+/* ---- positions ---------------------------------------------------------- */
 
 START_TEST(a_position_follows_what_was_sent)
 {
@@ -400,6 +397,7 @@ START_TEST(a_position_follows_what_was_sent)
 
     link_up();
     cut = cuts[_i];
+    pass_ms(1000);
     v = set("k", "1");
     ck_heard("item k=1@%llu; position %llu; ", U(v), U(head()));
     ck_heard("%s", "");
@@ -409,6 +407,35 @@ START_TEST(a_position_follows_what_was_sent)
     ck_assert_uint_eq(rep_log_acked(rlog, figures().reader), head());
     ck_assert_uint_gt(figures().lag_us, 0);
     ck_heard("%s", "");
+}
+END_TEST
+
+START_TEST(while_changes_come_positions_are_rare)
+{
+    link_up();
+    pass_ms(1000);
+    (void)set("a", "1");
+    ck_assert_uint_eq(count(FRAME_POSITION), 1);
+    window = 600000; /* two buffers, and not all of it */
+    (void)set_many("keys of all sizes", 20000);
+    (void)heard();
+    ck_assert_uint_eq(count(FRAME_POSITION), 1);
+    window = SIZE_MAX;
+    ck_assert_uint_eq(count(FRAME_POSITION), 2); /* behind the last */
+    ck_assert_uint_eq(heard_position, head());
+}
+END_TEST
+
+/* More changes than can be sent, without an end. */
+START_TEST(full_buffers_have_room_for_a_position)
+{
+    link_up();
+    pass_ms(1000);
+    (void)set_many("key", 20000);
+    window = 600000; /* two buffers, and not all of it */
+    (void)heard();
+    ck_assert_uint_lt(count(FRAME_ITEM), 20000);
+    ck_assert_uint_ge(count(FRAME_POSITION), 1);
 }
 END_TEST
 
@@ -529,8 +556,7 @@ START_TEST(answers_leave_before_the_ack_of_what_came_later)
 }
 END_TEST
 
-/* ---- scans
- * ------------------------------------------------------------------------ */
+/* ---- scans -------------------------------------------------------------- */
 
 START_TEST(a_scan_of_another_number_is_not_answered)
 {
@@ -580,6 +606,21 @@ START_TEST(a_cursor_made_up_harms_nothing)
 }
 END_TEST
 
+START_TEST(full_buffers_have_room_for_a_scan_point)
+{
+    char name[32];
+
+    for (unsigned i = 0; i < 200; i++) {
+        (void)snprintf(name, sizeof(name), "key-%u", i);
+        (void)set_large(name, 20000);
+    }
+    link_from(false, 0);
+    (void)heard();
+    ck_assert_uint_eq(count(FRAME_ITEM), 200);
+    ck_assert_uint_ge(count(FRAME_SCAN_POINT), 10);
+}
+END_TEST
+
 START_TEST(scan_points_are_answered)
 {
     const struct frame_msg point = {
@@ -602,8 +643,7 @@ START_TEST(what_expired_is_told_as_a_floor)
 }
 END_TEST
 
-/* ---- ends of copies
- * ----------------------------------------------------------------- */
+/* ---- ends of copies ----------------------------------------------------- */
 
 START_TEST(the_end_of_a_copy_is_told_once)
 {
@@ -665,185 +705,6 @@ START_TEST(both_copies_acknowledged_the_low_mark_rises)
 }
 END_TEST
 
-/* ---- the end
- * ------------------------------------------------------------------------- */
-
-START_TEST(a_wrong_byte_closes_with_an_error)
-{
-    static const struct {
-        uint8_t bytes[8];
-        size_t n;
-    } wrong[] = {
-        {{0, 0, 0, 0}, 4},                    /* an empty batch */
-        {{0, 1, 0, 1}, 4},                    /* a body over 64 KiB */
-        {{0, 0, 0, 1, 0x7f}, 5},              /* an unknown message */
-        {{0, 0, 0, 2, 0x0e, 0}, 6},           /* cut off */
-        {{0, 0, 0, 1, FRAME_ITEM_CANCEL}, 5}, /* nothing to cancel */
-    };
-
-    cut = cuts[_i % CUTS];
-    link_up();
-    feed(wrong[_i / CUTS].bytes, wrong[_i / CUTS].n);
-    ck_ended(FRAME_ERROR_MALFORMED);
-    ck_assert_str_eq(told(), "closed; ");
-    ck_assert_str_ne(error_text(), "");
-}
-END_TEST
-
-START_TEST(what_came_before_a_wrong_byte_stays)
-{
-    static const uint8_t wrong[] = {0, 0, 0, 1, 0x7f};
-    const struct frame_msg item = item_msg("k", "1", V(1));
-
-    link_up();
-    send_one(&item);
-    feed(wrong, sizeof(wrong));
-    ck_assert_str_eq(get("k"), "1");
-}
-END_TEST
-
-START_TEST(messages_of_later_versions_are_skipped)
-{
-    static const uint8_t later[] = {0, 0, 0, 5, 0x90, 0, 2, 'x', 'y'};
-
-    link_up();
-    feed(later, sizeof(later));
-    ck_assert(figures().linked);
-    send_number(FRAME_POSITION, 3);
-    ck_heard("ack 3; ");
-}
-END_TEST
-
-START_TEST(a_wrong_tag_closes_with_an_error)
-{
-    const struct frame_msg item = item_msg("k", "1", V(1));
-
-    use_secrets("a secret that both know", "a secret that both know");
-    cut = cuts[_i];
-    link_up();
-    spoil = true;
-    send_one(&item);
-    ck_ended(FRAME_ERROR_TAG);
-    ck_assert_str_eq(get("k"), "none");
-}
-END_TEST
-
-START_TEST(last_words_do_not_cut_a_batch_in_two)
-{
-    static const uint8_t wrong[] = {0, 0, 0, 0};
-    struct iovec iov;
-    size_t before;
-
-    link_up();
-    (void)set("k", "1");
-    window = 10;
-    (void)heard();
-    before = unheard();
-    feed(wrong, sizeof(wrong));
-    ck_assert(rep_link_is_closed(lnk));
-    window = SIZE_MAX;
-    ck_assert_uint_eq(rep_link_out(lnk, &iov, 1, 1), 0);
-    ck_assert_uint_eq(unheard(), before);
-}
-END_TEST
-
-START_TEST(what_the_peer_says_last_is_told)
-{
-    static const struct {
-        enum frame_type type;
-        uint64_t code;
-    } ends[] = {{FRAME_BYE, 0},   {FRAME_BUSY, 0},  {FRAME_ERROR, 1},
-                {FRAME_ERROR, 2}, {FRAME_ERROR, 3}, {FRAME_ERROR, 6},
-                {FRAME_ERROR, 7}, {FRAME_ERROR, 99}};
-    const struct frame_msg item = item_msg("k", "1", V(1));
-    const struct frame_msg end = number_msg(ends[_i].type, ends[_i].code);
-
-    link_up();
-    say(&end);
-    say(&item);
-    send_batch();
-    ck_ended(-1); /* nobody answers */
-    ck_assert_str_eq(told(), "closed; ");
-    ck_assert_int_eq(strlen(error_text()) > 0, ends[_i].type != FRAME_BYE);
-    ck_assert_str_eq(get("k"), "none"); /* nothing after it is used */
-}
-END_TEST
-
-START_TEST(a_link_that_is_closed_says_bye)
-{
-    link_up();
-    rep_link_close(lnk);
-    ck_ended(0);
-    ck_assert_str_eq(told(), "");
-    connect_as(false);
-    greet();
-    (void)heard();
-    rep_link_close(lnk);
-    ck_ended(0);
-}
-END_TEST
-
-START_TEST(a_connection_that_broke_says_nothing)
-{
-    link_up();
-    disconnect();
-    ck_ended(-1);
-    ck_assert_str_eq(told(), "closed; ");
-    ck_assert_str_eq(error_text(), "");
-}
-END_TEST
-
-START_TEST(a_link_is_drained_when_the_peer_has_processed_all)
-{
-    uint64_t v;
-
-    link_up();
-    v = set("k", "1");
-    rep_link_drain(lnk);
-    ck_assert(figures().draining);
-    rep_link_drained(lnk, 0);
-    ck_assert_str_eq(told(), "");
-    ck_heard("item k=1@%llu; position %llu; ", U(v), U(head()));
-    rep_link_drained(lnk, 0);
-    ck_assert_str_eq(told(), "");
-    send_number(FRAME_ACK, heard_position);
-    rep_link_drained(lnk, 100); /* the kernel's are acknowledgements */
-    rep_link_drained(lnk, 0);
-    ck_assert_str_eq(told(), "drained; ");
-    rep_link_close(lnk);
-    ck_ended(0);
-}
-END_TEST
-
-START_TEST(a_link_is_drained_when_its_copy_is_acknowledged)
-{
-    (void)set("k", "1");
-    link_from(false, 0);
-    rep_link_drain(lnk);
-    (void)told();
-    (void)heard();
-    rep_link_drained(lnk, 0);
-    ck_assert_str_eq(told(), "scan done; ");
-    send_number(FRAME_SCAN_ACK, heard_cursor);
-    settle();
-    rep_link_drained(lnk, 0);
-    ck_assert_str_eq(told(), "drained; ");
-}
-END_TEST
-
-START_TEST(an_idle_link_sleeps_until_there_is_a_change)
-{
-    link_up();
-    ck_assert(rep_link_all_written(lnk));
-    ck_assert(rep_link_sleep(lnk));
-    (void)set("k", "1");
-    ck_assert(!rep_link_sleep(lnk));
-    settle();
-    ck_assert(rep_link_sleep(lnk));
-    ck_assert(figures().caught_up);
-}
-END_TEST
-
 static void add_beginnings(Suite *s)
 {
     TCase *t = tcase_create("beginnings");
@@ -883,6 +744,9 @@ static void add_marks(Suite *s)
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_position_follows_what_was_sent, 0, CUTS);
+    tcase_add_test(t, while_changes_come_positions_are_rare);
+    tcase_add_test(t, full_buffers_have_room_for_a_position);
+    tcase_add_test(t, full_buffers_have_room_for_a_scan_point);
     tcase_add_test(t, no_position_is_sent_while_a_scan_is_owed);
     tcase_add_test(t, what_nobody_said_is_not_acknowledged);
     tcase_add_test(t, nothing_is_acknowledged_before_the_first_position);
@@ -904,25 +768,6 @@ static void add_marks(Suite *s)
     tcase_add_test(t, both_copies_acknowledged_the_low_mark_rises);
 }
 
-static void add_ends(Suite *s)
-{
-    TCase *t = tcase_create("ends");
-
-    suite_add_tcase(s, t);
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_loop_test(t, a_wrong_byte_closes_with_an_error, 0, 5 * CUTS);
-    tcase_add_test(t, what_came_before_a_wrong_byte_stays);
-    tcase_add_test(t, messages_of_later_versions_are_skipped);
-    tcase_add_loop_test(t, a_wrong_tag_closes_with_an_error, 0, CUTS);
-    tcase_add_test(t, last_words_do_not_cut_a_batch_in_two);
-    tcase_add_loop_test(t, what_the_peer_says_last_is_told, 0, 8);
-    tcase_add_test(t, a_link_that_is_closed_says_bye);
-    tcase_add_test(t, a_connection_that_broke_says_nothing);
-    tcase_add_test(t, a_link_is_drained_when_the_peer_has_processed_all);
-    tcase_add_test(t, a_link_is_drained_when_its_copy_is_acknowledged);
-    tcase_add_test(t, an_idle_link_sleeps_until_there_is_a_change);
-}
-
 int main(void)
 {
     Suite *s = suite_create("link");
@@ -931,7 +776,6 @@ int main(void)
 
     add_beginnings(s);
     add_marks(s);
-    add_ends(s);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);

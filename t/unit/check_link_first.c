@@ -14,8 +14,7 @@ static const size_t cuts[] = {1, 7, SIZE_MAX};
 
 enum { CUTS = sizeof(cuts) / sizeof(cuts[0]) };
 
-/* ---- hello ----------------------------------------------------------------
- */
+/* ---- hello -------------------------------------------------------------- */
 
 START_TEST(a_dialler_speaks_first)
 {
@@ -187,8 +186,7 @@ START_TEST(a_clock_far_away_is_told_as_it_is)
 }
 END_TEST
 
-/* ---- refusals -------------------------------------------------------------
- */
+/* ---- refusals ----------------------------------------------------------- */
 
 static const struct {
     const char *word;
@@ -245,8 +243,7 @@ START_TEST(who_is_refused_hears_it_before_the_link_closes)
 }
 END_TEST
 
-/* ---- secrets
- * ----------------------------------------------------------------- */
+/* ---- secrets ------------------------------------------------------------ */
 
 START_TEST(two_who_have_the_secret_link)
 {
@@ -443,8 +440,7 @@ START_TEST(a_proof_that_never_ends_is_nonsense)
 }
 END_TEST
 
-/* ---- ends -------------------------------------------------------------------
- */
+/* ---- ends --------------------------------------------------------------- */
 
 START_TEST(an_end_is_told_once)
 {

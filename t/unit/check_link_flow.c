@@ -52,8 +52,7 @@ static void send_pong(uint64_t echo, uint64_t clock)
     send_one(&msg);
 }
 
-/* ---- offers -----------------------------------------------------------------
- */
+/* ---- offers ------------------------------------------------------------- */
 
 /* A link whose peer missed all that we hold, in its first batch. */
 static void link_missed(void)
@@ -242,8 +241,7 @@ START_TEST(too_many_offers_close_the_link)
 }
 END_TEST
 
-/* ---- large values
- * --------------------------------------------------------------- */
+/* ---- large values ------------------------------------------------------- */
 
 START_TEST(a_large_value_goes_in_parts)
 {
@@ -452,8 +450,7 @@ START_TEST(half_a_value_is_dropped_with_the_link)
 }
 END_TEST
 
-/* ---- expiries
- * ---------------------------------------------------------------------- */
+/* ---- expiries ----------------------------------------------------------- */
 
 START_TEST(a_touch_goes_without_the_value)
 {
@@ -599,9 +596,7 @@ START_TEST(pings_rise_though_the_clock_stands)
 }
 END_TEST
 
-/* ---- hints
- * ---------------------------------------------------------------------------
- */
+/* ---- hints -------------------------------------------------------------- */
 
 static const uint8_t hints[] = {3,   0,   6,   'u', 's', 'e',
                                 'r', ':', '1', 5,   1,   '2'};
@@ -724,8 +719,7 @@ START_TEST(wishes_leave_room_for_answers)
 }
 END_TEST
 
-/* ---- output that is blocked
- * ------------------------------------------------------------ */
+/* ---- output that is blocked --------------------------------------------- */
 
 START_TEST(input_goes_on_while_output_is_blocked)
 {

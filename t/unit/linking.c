@@ -28,8 +28,7 @@ static uint32_t conn;    /* of `lnk` */
 static bool link_dials;  /* it dialled */
 static uint64_t mono_ns; /* a clock that always moves */
 
-/* ---- what rep/core would do ------------------------------------------------
- */
+/* ---- what rep/core would do --------------------------------------------- */
 
 static char events[4096];
 static struct rep_event hello_event;
@@ -177,8 +176,7 @@ const char *error_text(void)
     return error != NULL ? error : "";
 }
 
-/* ---- the peer's state
- * -------------------------------------------------------- */
+/* ---- the peer's state --------------------------------------------------- */
 
 struct wire_hello peer_hello;
 
@@ -224,8 +222,7 @@ void forget(void)
     heard_value = 0;
 }
 
-/* ---- fixtures
- * ------------------------------------------------------------------ */
+/* ---- fixtures ----------------------------------------------------------- */
 
 static void start(size_t floor_bytes, size_t log_bytes)
 {
@@ -297,8 +294,7 @@ void use_secrets(const char *ours, const char *theirs)
     env.secret = secrets[0];
 }
 
-/* ---- the connection
- * --------------------------------------------------------------- */
+/* ---- the connection ----------------------------------------------------- */
 
 void connect_as(bool dialled)
 {
@@ -318,6 +314,11 @@ void connect_as(bool dialled)
 void disconnect(void)
 {
     rep_link_fail(lnk, NULL);
+}
+
+void pass_ms(unsigned ms)
+{
+    mono_ns += ms * UINT64_C(1000000);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -353,11 +354,11 @@ static void keep(const void *p, size_t n)
     got_n += n;
 }
 
-void pump(void)
+/* Until nothing is left, or the window is used up. */
+static void send_all(void)
 {
     bool more = true;
 
-    rep_link_work(lnk);
     for (unsigned idle = 0; more && window > 0; idle++) {
         struct iovec iov[4];
         unsigned n = rep_link_out(lnk, iov, 4, mono_ns += 1000);
@@ -375,8 +376,19 @@ void pump(void)
     }
 }
 
-/* ---- first words
- * --------------------------------------------------------------------- */
+/* The edge looks again when something was read from the log. */
+void pump(void)
+{
+    uint64_t pos;
+
+    rep_link_work(lnk);
+    do {
+        pos = figures().pos;
+        send_all();
+    } while (figures().pos != pos && window > 0);
+}
+
+/* ---- first words -------------------------------------------------------- */
 
 static void peer_step(enum rep_auth_kind kind, const uint8_t *nonce,
                       const void *bytes, size_t n)
@@ -531,8 +543,7 @@ void settle(void)
     forget();
 }
 
-/* ---- batches, to the link
- * ---------------------------------------------------------------- */
+/* ---- batches, to the link ----------------------------------------------- */
 
 void send_batch(void)
 {
@@ -630,8 +641,7 @@ void send_missed(unsigned cell, uint64_t version)
     send_one(&msg);
 }
 
-/* ---- batches, from the link
- * ---------------------------------------------------------------- */
+/* ---- batches, from the link --------------------------------------------- */
 
 static const char *const names[] = {
     [FRAME_ITEM] = "item",        [FRAME_ITEM_BEGIN] = "begin",
@@ -817,98 +827,4 @@ void ck_ended(int code)
         ck_assert_int_ne(last.type, FRAME_ERROR);
         ck_assert_int_eq(last.type == FRAME_BYE, code == 0);
     }
-}
-
-/* ---- the store
- * ---------------------------------------------------------------- */
-
-static uint64_t store_value(const char *name, const char *value, size_t n,
-                            uint32_t exptime)
-{
-    struct store_key key = store_key(name, strlen(name));
-    struct store_attrs attrs = {0, exptime};
-    uint64_t cas = 0;
-
-    ck_assert_int_eq(store_set(&key, &attrs, STORE_SET, value, n, &cas),
-                     STORE_OK);
-    return cas;
-}
-
-uint64_t set_until(const char *name, const char *value, uint32_t exptime)
-{
-    return store_value(name, value, strlen(value), exptime);
-}
-
-uint64_t set(const char *name, const char *value)
-{
-    return set_until(name, value, 0);
-}
-
-uint64_t set_large(const char *name, size_t n)
-{
-    char *value = malloc(n);
-    uint64_t version;
-
-    ck_assert_ptr_nonnull(value);
-    memset(value, 'x', n);
-    version = store_value(name, value, n, 0);
-    free(value);
-    return version;
-}
-
-uint64_t set_many(const char *prefix, unsigned n)
-{
-    char name[64];
-    uint64_t version = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        (void)snprintf(name, sizeof(name), "%s-%u", prefix, i);
-        version = set(name, "x");
-    }
-    return version;
-}
-
-void delete_key(const char *name)
-{
-    struct store_key key = store_key(name, strlen(name));
-
-    (void)!store_delete(&key, 0, NULL);
-}
-
-void touch(const char *name, uint32_t exptime)
-{
-    struct store_key key = store_key(name, strlen(name));
-    struct item *it = store_touch_hold(&key, exptime, NULL);
-
-    ck_assert_ptr_nonnull(it);
-    store_release(it);
-}
-
-const char *get(const char *name)
-{
-    static char value[256];
-    struct store_key key = store_key(name, strlen(name));
-    struct item *it = store_hold(&key, NULL);
-
-    if (it == NULL) {
-        return "none";
-    }
-    if (it->nbytes < sizeof(value)) {
-        (void)snprintf(value, sizeof(value), "%.*s", (int)it->nbytes,
-                       item_data(it));
-    } else {
-        (void)snprintf(value, sizeof(value), "%u bytes", it->nbytes);
-    }
-    store_release(it);
-    return value;
-}
-
-uint64_t floor_of(const char *name)
-{
-    return rep_floor_get(floors, hash_key_agreed(name, strlen(name)));
-}
-
-uint64_t head(void)
-{
-    return rep_log_head(rlog);
 }

@@ -44,7 +44,7 @@ void setup(void);
 void setup_small(void);
 void teardown(void);
 
-/* ---- the connection ------------------------------------------------------ */
+/* ---- the connection ----------------------------------------------------- */
 
 extern size_t cut;    /* most bytes of one piece, both ways */
 extern size_t window; /* bytes the link may send until it is blocked */
@@ -59,6 +59,9 @@ void disconnect(void);
 /* Gives the link bytes; what it does not read any more is dropped. */
 void feed(const void *p, size_t n);
 
+/* Time that the link measures passes; nothing else sees it. */
+void pass_ms(unsigned ms);
+
 /* Takes what the link has to say; a closed one its last words. */
 void pump(void);
 
@@ -70,8 +73,7 @@ enum rep_refusal last_refusal(void);
 struct rep_link_figures figures(void);
 const char *error_text(void); /* "" for none */
 
-/* ---- the peer --------------------------------------------------------------
- */
+/* ---- the peer ----------------------------------------------------------- */
 
 extern struct wire_hello peer_hello; /* what the peer says of itself */
 
@@ -104,8 +106,7 @@ void link_up(void);
 /* Answers all that waits until nothing new comes. */
 void settle(void);
 
-/* ---- batches
- * ----------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------ */
 
 /* Appends a message to the open batch of the peer, or to the next one. */
 void say(const struct frame_msg *msg);
@@ -154,8 +155,7 @@ void ck_heard(const char *format, ...) PRINTF(1, 2);
 /* The link has ended, with this ERROR in its last words (0: BYE, -1: none). */
 void ck_ended(int code);
 
-/* ---- the store
- * ---------------------------------------------------------------- */
+/* ---- the store ---------------------------------------------------------- */
 
 uint64_t set_until(const char *name, const char *value, uint32_t exptime);
 uint64_t set(const char *name, const char *value);
