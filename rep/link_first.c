@@ -137,14 +137,15 @@ static void tell_hello(struct rep_link *link)
 }
 
 /* It says why it does not take us; rep/core makes of that what it can. Where
- * a secret has to be proven, the word of one who has not counts for nothing. */
+ * a secret has to be proven, one who has not cannot make us believe that we are
+ * it: the hello would tell. */
 static void refused(struct rep_link *link, uint8_t why)
 {
+    bool believed = link->env->secret == NULL || why != WIRE_SELF;
     struct rep_event ev = {
         .kind = REP_EV_CLOSED,
         .conn = link->id,
-        .refusal = link->env->secret == NULL ? (enum rep_refusal)why
-                                             : REP_REFUSAL_NONE,
+        .refusal = believed ? (enum rep_refusal)why : REP_REFUSAL_NONE,
     };
 
     link->failed = true;

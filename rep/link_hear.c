@@ -129,12 +129,30 @@ static void note_lag(struct rep_link *link, uint64_t us)
     }
 }
 
+/* Whether this position was told and not acknowledged yet; no other one need
+ * be where an entry begins. */
+static bool take_position(struct link_v3 *v, uint64_t position)
+{
+    unsigned i = 0;
+
+    while (i < v->npositions && v->positions[i] != position) {
+        i++;
+    }
+    if (i == v->npositions) {
+        return false;
+    }
+    v->npositions -= i + 1;
+    memmove(v->positions, v->positions + i + 1,
+            v->npositions * sizeof(v->positions[0]));
+    return true;
+}
+
 static bool on_ack(struct rep_link *link, uint64_t position)
 {
     struct link_v3 *v = &link->v3;
 
-    if (v->position == UINT64_MAX || position > v->position) {
-        return false; /* nobody said so */
+    if (!take_position(v, position)) {
+        return false;
     }
     rep_log_ack(link->env->log, link->run->reader, position);
     v->answered = true;

@@ -22,10 +22,11 @@
 #include "rep/text_out.h"
 #include "rep/wire.h"
 
-#define LINK_FIRST_BYTES 1024                   /* what a stranger may say */
-#define LINK_IN_BYTES    ((size_t)256 * KIB)    /* read at once */
-#define LINK_OUT_BYTES   ((size_t)256 * KIB)    /* sent at once */
-#define LINK_LIVE_BYTES  ((size_t)128 * KIB)    /* of it, while a scan runs */
+#define LINK_FIRST_BYTES 1024                /* what a stranger may say */
+#define LINK_IN_BYTES    ((size_t)256 * KIB) /* read at once */
+#define LINK_OUT_BYTES   ((size_t)256 * KIB) /* sent at once */
+#define LINK_LIVE_BYTES  ((size_t)128 * KIB) /* of it, while a scan runs */
+#define LINK_MARK_BYTES  ((size_t)8 * KIB) /* kept free for a batch of marks */
 #define LINK_WORDS       (WIRE_HELLO_MAX + 128) /* hello, proof, last words */
 
 enum link_phase {

@@ -20,11 +20,12 @@
 #include "rep/out.h"
 #include "rep/say.h"
 
-#define LINK_OFFERS  1024 /* unanswered at most, by each side */
-#define LINK_ANSWERS 2048 /* waiting to be sent: those and wishes of ours */
-#define LINK_CELLS   REP_FLOOR_SHARDS
-#define LINK_LATER   16 /* large values that wait for the one under way */
-#define LINK_LAGS    256
+#define LINK_OFFERS    1024 /* unanswered at most, by each side */
+#define LINK_ANSWERS   2048 /* waiting to be sent: those and wishes of ours */
+#define LINK_POSITIONS 64   /* unacknowledged at most */
+#define LINK_CELLS     REP_FLOOR_SHARDS
+#define LINK_LATER     16 /* large values that wait for the one under way */
+#define LINK_LAGS      256
 
 /* Answers to be sent, in order: WANT and GONE. */
 struct link_answer {
@@ -60,7 +61,9 @@ struct link_v3 {
     uint64_t ping; /* number of the last ping sent, rising */
     struct link_answers answers;
 
-    uint64_t position;    /* the last one sent; UINT64_MAX: none yet */
+    uint64_t position;   /* the last one sent; UINT64_MAX: none yet */
+    unsigned npositions; /* told and not acknowledged */
+    uint64_t positions[LINK_POSITIONS];
     uint64_t position_ns; /* when that was */
     bool answered;        /* the peer has acknowledged one */
     uint64_t large_pos;   /* of the entry whose value is under way */

@@ -329,8 +329,10 @@ static void fill_scan(struct rep_link *link)
     }
     status = step_scan(link, &calls);
     /* A large value under way belongs to what was passed over. */
+    link->v3.out.room = LINK_OUT_BYTES;
     if (status == REP_SCAN_MORE) {
-        if (v->out.large == NULL) {
+        if (v->out.large == NULL &&
+            rep_scan_cursor(&link->scan) > v->scan_point) {
             (void)!put_scan_point(link, rep_scan_cursor(&link->scan));
         }
         return;
@@ -597,10 +599,11 @@ static void put_position(struct rep_link *link, bool moved)
     v->sample_since = v->read_end;
     if (link->run->scan.owed || msg.position == v->position ||
         (moved && link->now - v->position_ns < POSITION_NS) ||
-        !rep_out_put(&v->out, &msg)) {
+        v->npositions == LINK_POSITIONS || !rep_out_put(&v->out, &msg)) {
         return;
     }
     v->position = msg.position;
+    v->positions[v->npositions++] = msg.position;
     v->position_ns = link->now;
     if (moved && !v->sample.on) {
         v->sample.on = true;
@@ -663,14 +666,16 @@ void link_v3_fill(struct rep_link *link)
     }
     if (v->resumed && !v->catch_up) {
         fill_control(link);
-        v->out.room = link->scanning ? LINK_LIVE_BYTES : LINK_OUT_BYTES;
+        v->out.room = (link->scanning ? LINK_LIVE_BYTES : LINK_OUT_BYTES) -
+                      LINK_MARK_BYTES;
         fill_later(link);
         fill_live(link);
-        v->out.room = LINK_OUT_BYTES;
+        v->out.room = LINK_OUT_BYTES - LINK_MARK_BYTES;
         if (link->phase == LINK_LINKED) {
             rep_out_parts(&v->out);
             fill_scan(link);
         }
+        v->out.room = LINK_OUT_BYTES;
         if (link->phase == LINK_LINKED) {
             fill_marks(link, link->pos != pos);
         }
