@@ -65,9 +65,10 @@ struct link_v3 {
     bool answered;        /* the peer has acknowledged one */
     uint64_t large_pos;   /* of the entry whose value is under way */
 
-    uint8_t scans;      /* numbers the scans of this link */
-    bool scan_written;  /* the scan is written whole, its end not answered */
-    bool touches_later; /* touches were lost since it began */
+    uint8_t scans;       /* numbers the scans of this link */
+    uint64_t scan_point; /* the last told of it */
+    bool scan_written;   /* the scan is written whole, its end not answered */
+    bool touches_later;  /* touches were lost since it began */
 
     uint64_t mark;        /* a ping under way; 0: none */
     unsigned mark_offers; /* offers that its answer settles */

@@ -235,6 +235,7 @@ static bool begin_scan(struct rep_link *link)
     run->scan.threshold = link->scan.plan.threshold;
     run->scan.before = REP_SCAN_NONE;
     run->scan.cursor = rep_scan_cursor(&link->scan);
+    link->v3.scan_point = run->scan.cursor;
     run->scan.touched |= link->v3.touches_later;
     link->v3.touches_later = false;
     return true;
@@ -245,15 +246,14 @@ bool link_v3_scanned(struct rep_link *link, uint64_t cursor)
     struct rep_run *run = link->run;
     uint64_t at = cursor & CURSOR_END;
 
-    if (cursor >> CURSOR_BITS != link->v3.scans || !run->scan.owed) {
+    /* It says what it was told, and never goes back. */
+    if (cursor >> CURSOR_BITS != link->v3.scans || !run->scan.owed ||
+        at > link->v3.scan_point || at < run->scan.cursor) {
         return false;
     }
     if (at != CURSOR_END) {
         run->scan.cursor = at;
         return true;
-    }
-    if (!link->v3.scan_written) {
-        return false;
     }
     link->v3.scan_written = false;
     run->scan.owed =
@@ -276,7 +276,11 @@ static bool put_scan_point(struct rep_link *link, uint64_t cursor)
         .cursor = (uint64_t)link->v3.scans << CURSOR_BITS | cursor,
     };
 
-    return rep_out_put(&link->v3.out, &msg);
+    if (!rep_out_put(&link->v3.out, &msg)) {
+        return false;
+    }
+    link->v3.scan_point = cursor;
+    return true;
 }
 
 static enum rep_scan_status step_scan(struct rep_link *link,
@@ -688,5 +692,5 @@ bool link_v3_is_idle(const struct rep_link *link)
     return link->caught_up && !link->scanning && v->out.large == NULL &&
            (!link->scan_wanted || v->scan_written) &&
            (!link->announce_wanted || sent_up_to(link) < link->announce_at) &&
-           v->answers.n == 0;
+           v->answers.n == 0 && v->nlater == 0;
 }
