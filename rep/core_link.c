@@ -288,7 +288,9 @@ static void admit_waiting(struct rep_core *core)
 static void end_link(struct rep_core *core, struct core_conn *c)
 {
     for (unsigned i = 0; i < core->config.peers; i++) {
-        if (core_is_link_of(core, c, i)) {
+        /* A link on which nothing came, as of a peer that wants a secret of us,
+         * is none: its copy is not waited for any longer. */
+        if (core_is_link_of(core, c, i) && c->heard > c->since) {
             core->peers[i].quiet_since = core->now;
         }
     }

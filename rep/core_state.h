@@ -71,7 +71,7 @@ struct core_peer {
     bool copied;          /* its copy came */
     bool self;            /* its name leads to ourselves: no peer at all */
     uint64_t run;         /* that answered our last dial; 0: none yet */
-    uint64_t quiet_since; /* ms since which it has had no link */
+    uint64_t quiet_since; /* ms since which no link of it brought anything */
 };
 
 struct rep_core {

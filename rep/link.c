@@ -98,7 +98,7 @@ void rep_link_fail(struct rep_link *link, const char *why)
 {
     if (link->phase != LINK_CLOSED) {
         link->failed = true;
-        link->figures.error = why;
+        link->figures.error = link_first_why(link, why);
         rep_link_close(link);
         link_tell(link, REP_EV_CLOSED);
     }

@@ -111,6 +111,24 @@ void rep_link_refuse(struct rep_link *link, enum wire_refusal refusal)
     add_words(link, line, n);
 }
 
+/* Who finds our hello or our proof wrong closes without a word. */
+const char *link_first_why(const struct rep_link *link, const char *why)
+{
+    bool secret = link->env->secret != NULL;
+
+    if (link->phase == LINK_PROOF && link->dialled) {
+        return "the peer closed on our proof: does its rep_secret_file differ?";
+    }
+    if (link->phase == LINK_FIRST && link->dialled && link->said && !secret) {
+        return "the peer closed without an answer: has it a rep_secret_file?";
+    }
+    if (link->phase == LINK_LINKED && !link->v3.resumed && !secret &&
+        link->hello.has_nonce) {
+        return "the peer has a rep_secret_file, this node has none";
+    }
+    return why;
+}
+
 void link_first_free(struct rep_link *link)
 {
     rep_auth_link_free(link->sealed);

@@ -124,6 +124,9 @@ void link_begin_copy(struct rep_link *link, bool full);
 void link_first_look(struct rep_link *link);
 void link_first_free(struct rep_link *link);
 
+/* Why it failed, as far as the first words tell more than `why`. */
+const char *link_first_why(const struct rep_link *link, const char *why);
+
 /* ---- link_hear.c
  * --------------------------------------------------------------- */
 

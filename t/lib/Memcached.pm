@@ -35,7 +35,7 @@ use Relay;
 
 our @EXPORT = qw(
     binary free_port has_replication is_sanitized run_binary start_memcached
-    start_pair spawn_memcached wait_for linked scratch
+    start_pair spawn_memcached wait_for linked scratch scratch_file
 );
 
 $SIG{PIPE} = 'IGNORE';
@@ -64,6 +64,18 @@ sub wait_for(&;$)
 
 # A directory of this test, removed at its end.
 sub scratch { return $scratch //= tempdir('mcXXXXXX', TMPDIR => 1, CLEANUP => 1) }
+
+# Writes a file there; gives its path.
+sub scratch_file
+{
+    my ($name, $text, $mode) = @_;
+    my $path = scratch() . "/$name";
+    open my $fh, '>', $path or die "$path: $!";
+    print $fh $text;
+    close $fh or die "$path: $!";
+    chmod $mode // 0600, $path or die "$path: $!";
+    return $path;
+}
 
 sub binary
 {

@@ -1,6 +1,6 @@
 package Pair;
 
-# Daemons on the nodes of a Netns, and what all tests of them need: a storm of
+# Daemons on the nodes of a Netns, and what tests of several daemons need: a storm of
 # changes on every side, and whether all hold the same.
 #
 #   my $net = Netns->new(2);
@@ -18,8 +18,8 @@ use Time::HiRes qw(time);
 use Memcached;
 
 our @EXPORT = qw(
-    agree_ok all_linked contents differing in_sync none_linked outage_ok requests rows
-    start_nodes storm storm_keys storm_until
+    agree_ok all_linked contents differing have_ok in_sync none_linked outage_ok
+    requests rows start_nodes storm storm_keys storm_until
 );
 
 # One daemon on each node, all linked and at rest. Options: dials => [the nodes with -x]
@@ -207,6 +207,23 @@ sub agree_ok
     return if $ok;
     diag 'link: ', join ' ', rows('link_status', @$mc), rows('in_sync', @$mc);
     diag scalar @differ, " of them differ: @differ[0 .. ($#differ & 7)]" if @differ;
+    return;
+}
+
+# One test: soon all of these clients see this value, undef: none.
+sub have_ok
+{
+    my ($clients, $key, $value, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $want = defined $value ? "=$value" : '';
+    my @has;
+    my $ok = wait_for {
+        @has = map { my $got = $_->get($key); defined $got ? "=$got" : '' } @$clients;
+        !grep { $_ ne $want } @has
+    }
+    10;
+    ok $ok, $name // "$key on all";
+    diag "$key: ", join ' ', map { Client::shown($_, 40) } @has if !$ok;
     return;
 }
 

@@ -7,10 +7,15 @@ package Relay;
 #   $relay->cut;        # end what is open, refuse what comes
 #   $relay->stall;      # keep everything open, move no byte
 #   $relay->delay(50);  # every byte is that many milliseconds late
+#   $relay->rate(1e6);  # that many bytes a second in each direction
+#   $relay->garble;     # change one bit of the next bytes that come
+#   $relay->tape($path);# keep what links to come say: $path.0 what the dialler
+#                       # says, $path.1 the other
 #   $relay->reset;      # end what is open with a reset, accept what comes
 #   $relay->heal;       # back to plain forwarding
 #   $relay->bytes;      # bytes moved so far, both directions together
 #   $relay->links;      # connections open now
+#   $relay->links_made; # connections ever made
 
 use strict;
 use warnings;
@@ -66,8 +71,12 @@ sub stall { return $_[0]->_tell('stall') }
 sub reset { return $_[0]->_tell('reset') }
 sub heal  { return $_[0]->_tell('heal') }
 sub delay { return $_[0]->_tell("delay $_[1]") }
+sub rate { return $_[0]->_tell("rate $_[1]") }
+sub tape { return $_[0]->_tell("tape $_[1]") }
+sub garble { return $_[0]->_tell('garble') }
 sub bytes { return $_[0]->_tell('bytes') }
 sub links { return $_[0]->_tell('links') }
+sub links_made { return $_[0]->_tell('links_made') }
 
 sub stop
 {
@@ -95,7 +104,7 @@ sub _listen
     ) || die "relay cannot listen: $!";
 }
 
-# A pipe is one direction: from, to, and chunks {due, data}.
+# A pipe is one direction: from, to, chunks {due, data}, when it may send next.
 sub _accept
 {
     my ($state) = @_;
@@ -111,10 +120,16 @@ sub _accept
     }
     my %link = (socks => [$in, $out]);
     $link{pipes} = [
-        {from => $in,  to => $out, chunks => [], held => 0},
-        {from => $out, to => $in,  chunks => [], held => 0}
+        {from => $in,  to => $out, chunks => [], held => 0, next => 0},
+        {from => $out, to => $in,  chunks => [], held => 0, next => 0}
     ];
     push @{$state->{links}}, \%link;
+    $state->{made}++;
+    return if !defined $state->{tape};
+    for my $n (0, 1) {
+        open $link{pipes}[$n]{tape}, '>', "$state->{tape}.$n"
+            or die "relay: $state->{tape}.$n: $!";
+    }
     return;
 }
 
@@ -135,6 +150,9 @@ sub _command
     if ($verb eq 'bytes') {
         return $state->{bytes};
     }
+    if ($verb eq 'links_made') {
+        return $state->{made};
+    }
     if ($verb eq 'links') {
         return scalar @{$state->{links}};
     }
@@ -150,8 +168,14 @@ sub _command
     if ($verb eq 'delay') {
         $state->{delay} = $arg / 1000;
     }
+    if ($verb eq 'rate' || $verb eq 'tape') {
+        $state->{$verb} = $arg;
+    }
+    if ($verb eq 'garble') {
+        $state->{garble} = 1;
+    }
     if ($verb eq 'heal') {
-        $state->{stalled} = $state->{delay} = 0;
+        $state->{$_} = 0 for qw(stalled delay rate garble);
         $state->{listen} //= _listen($state->{port});
     }
     return 'ok';
@@ -169,6 +193,11 @@ sub _pull
         $pipe->{ended} = 1;
         return 1;
     }
+    syswrite $pipe->{tape}, $data if $pipe->{tape};
+    if ($state->{garble}) {
+        substr($data, $n / 2, 1) ^= "\x01";
+        $state->{garble} = 0;
+    }
     $pipe->{held} += $n;
     push @{$pipe->{chunks}}, {due => time + $state->{delay}, data => $data};
     return 1;
@@ -178,12 +207,18 @@ sub _push
 {
     my ($state, $pipe) = @_;
     my $chunk = $pipe->{chunks}[0];
-    my $n     = syswrite $pipe->{to}, $chunk->{data};
+    my $now   = time;
+    # With a rate, a hundredth of a second at a time.
+    my $most = $state->{rate} ? 1 + int $state->{rate} / 100 : $WINDOW;
+    my $n    = syswrite $pipe->{to}, $chunk->{data}, $most;
     if (!defined $n) {
         return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
     }
     $state->{bytes} += $n;
     $pipe->{held}   -= $n;
+    $pipe->{next} = ($pipe->{next} > $now - 0.1 ? $pipe->{next} : $now)
+        + $n / $state->{rate}
+        if $state->{rate};
     substr $chunk->{data}, 0, $n, '';
     shift @{$pipe->{chunks}} if $chunk->{data} eq '';
     return 1;
@@ -211,7 +246,8 @@ sub _interest
         vec($$rd, fileno $pipe->{from}, 1) = 1
             if !$pipe->{ended} && $pipe->{held} < $WINDOW;
         my $chunk = $pipe->{chunks}[0] or next;
-        my $left  = $chunk->{due} - time;
+        my $due   = $chunk->{due} > $pipe->{next} ? $chunk->{due} : $pipe->{next};
+        my $left  = $due - time;
         if ($left <= 0) {
             vec($$wr, fileno $pipe->{to}, 1) = 1;
         } elsif ($left < $wait) {
@@ -254,7 +290,10 @@ sub _run
         port    => $port,
         links   => [],
         bytes   => 0,
+        made    => 0,
         delay   => 0,
+        rate    => 0,
+        garble  => 0,
         stalled => 0
     );
     while (1) {

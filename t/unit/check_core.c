@@ -86,6 +86,27 @@ START_TEST(silent_peer_is_waited_for_twice_the_timeout)
 }
 END_TEST
 
+/* As one that wants a secret of us. */
+START_TEST(peer_that_closes_each_link_is_waited_for_no_longer)
+{
+    bool serves = false;
+    uint64_t start;
+
+    begin(5, 1);
+    start = now;
+    EXPECT(EV(.kind = REP_EV_START), "dial loud");
+    EXPECT(EV(.kind = REP_EV_DIAL_FAILED, .cause = REP_SILENT), "listening");
+    for (uint32_t i = 1; !serves; i++) {
+        ck_assert_uint_le(now, start + 2 * TIMEOUT + 100);
+        (void)step((struct rep_event)ACCEPTED(i, EXACT(0)));
+        (void)step((struct rep_event)HELLO(i, 9, EXACT(0)));
+        (void)pass(100);
+        serves = strstr(step((struct rep_event)ON(CLOSED, i, )), "serve");
+    }
+    ck_assert_uint_ge(now, start + 2 * TIMEOUT);
+}
+END_TEST
+
 START_TEST(silent_acceptor_is_closed_and_dialled_again)
 {
     begin(5, 1);
@@ -483,6 +504,7 @@ static Suite *suite(void)
     tcase_add_test(script, refused_dialler_serves_at_once_and_dials_on);
     tcase_add_test(script, unknown_name_counts_as_absent);
     tcase_add_test(script, silent_peer_is_waited_for_twice_the_timeout);
+    tcase_add_test(script, peer_that_closes_each_link_is_waited_for_no_longer);
     tcase_add_test(script, silent_acceptor_is_closed_and_dialled_again);
     tcase_add_test(script, lost_link_is_dialled_again_at_once);
     tcase_add_test(script, link_lost_while_copying_keeps_the_port_closed);
