@@ -1,7 +1,6 @@
 /* The first words of a connection: hellos, proofs, refusals. */
 #include <string.h>
 
-#include "base/clock.h"
 #include "rep/link_internal.h"
 
 /* A proof is random bytes: none begins like a line of ours. */
@@ -195,7 +194,7 @@ static void on_hello(struct rep_link *link, const char *line, size_t n,
     }
     memcpy(copy, line, used);
     link_took(link, used);
-    link->figures.skew_ms = (int64_t)(link->hello.clock_ms - clock_ms());
+    link->figures.skew_ms = link_skew(link->hello.clock_ms);
     link->figures.run = link->hello.run;
     link->figures.dialect = WIRE_DIALECT;
     if (link->env->secret != NULL && link->hello.run != link->env->run) {

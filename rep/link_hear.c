@@ -73,7 +73,7 @@ static void set_skew(struct rep_link *link, int64_t skew)
 
 static bool is_ahead(struct rep_link *link, uint64_t clock)
 {
-    if ((int64_t)(clock - clock_ms()) <= REP_CORE_SKEW_MAX_MS) {
+    if (link_skew(clock) <= REP_CORE_SKEW_MAX_MS) {
         return false;
     }
     link_v3_part(link, FRAME_ERROR_CLOCK);

@@ -180,6 +180,9 @@ struct rep_link {
 
 void link_tell(struct rep_link *link, enum rep_event_kind kind);
 
+/* How far the peer's clock is ahead: a time beyond reason, by all there is. */
+int64_t link_skew(uint64_t clock);
+
 /* Drops the first `n` bytes that came. */
 void link_took(struct rep_link *link, size_t n);
 

@@ -245,10 +245,15 @@ bool link_v3_scanned(struct rep_link *link, uint64_t cursor)
     struct rep_run *run = link->run;
     uint64_t at = cursor & CURSOR_END;
 
-    if (cursor >> CURSOR_BITS != link->v3.scans || !run->scan.owed) {
+    if (cursor >> CURSOR_BITS != link->v3.scans ||
+        !(link->scanning || link->v3.scan_written)) {
         return false;
     }
     if (at != CURSOR_END) {
+        /* A walk may be resumed there: never beyond where it has been. */
+        if (at > rep_scan_cursor(&link->scan)) {
+            return false;
+        }
         run->scan.cursor = at;
         return true;
     }
