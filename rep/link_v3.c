@@ -650,7 +650,8 @@ static bool is_starved(const struct rep_link *link)
 {
     const struct link_v3 *v = &link->v3;
 
-    return !v->resumed || (v->say.credit == 0 && v->out.large == NULL);
+    return !v->resumed ||
+           (v->say.credit == 0 && v->mark != 0 && v->out.large == NULL);
 }
 
 void link_v3_fill(struct rep_link *link)
@@ -693,5 +694,5 @@ bool link_v3_is_idle(const struct rep_link *link)
     return link->caught_up && !link->scanning && v->out.large == NULL &&
            (!link->scan_wanted || v->scan_written) &&
            (!link->announce_wanted || sent_up_to(link) < link->announce_at) &&
-           v->answers.n == 0;
+           v->answers.n == 0 && v->nlater == 0;
 }
