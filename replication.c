@@ -688,6 +688,7 @@ static void begin_view(void)
 {
     self.view.log = self.log;
     self.view.floors = self.floors;
+    self.view.hints = self.hints;
     self.view.run = self.run;
     self.view.npeers = reppeer_count();
     for (unsigned i = 0; i < reppeer_count(); i++) {

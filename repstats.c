@@ -85,6 +85,7 @@ static void tell_peer(const struct repstats *stats,
     };
     repstats_add(&told->sum, &p->now);
     told->sum.lag_us = p->now.lag_us;
+    told->sum.lag_p99_us = p->now.lag_p99_us;
     told->sum.skew_ms = p->now.skew_ms;
 }
 
@@ -101,6 +102,10 @@ static void tell_of(const struct repstats *stats, const struct repstats_peer *p,
     told->behind = behind > told->behind ? behind : told->behind;
     if (p->now.lag_us > told->sum.lag_us) {
         told->sum.lag_us = p->now.lag_us;
+        told->sum.lag_p99_us = p->now.lag_p99_us;
+    }
+    if (p->now.lag_p99_us > told->sum.lag_p99_us) {
+        told->sum.lag_p99_us = p->now.lag_p99_us;
     }
     if (imaxabs(skew) > imaxabs(told->sum.skew_ms)) {
         told->sum.skew_ms = skew;
@@ -245,9 +250,21 @@ static void add_floors(const struct rows *rows, const struct repstats *stats)
     add_count(rows, "floors_dropped", floors.dropped);
 }
 
+static void add_hints(const struct rows *rows, const struct repstats *stats)
+{
+    struct rep_hints_figures hints;
+
+    rep_hints_figures(stats->hints, &hints);
+    add_count(rows, "hints_sent", hints.sent);
+    add_count(rows, "hints_dropped", hints.dropped);
+    add_count(rows, "hints_received", hints.applied + hints.absent);
+    add_count(rows, "hints_absent", hints.absent);
+}
+
 static void add_end(const struct rows *rows, const struct told *t)
 {
     add_row(rows, "lag_ms", "%.3f", (double)t->sum.lag_us / 1000.0);
+    add_row(rows, "lag_p99_ms", "%.3f", (double)t->sum.lag_p99_us / 1000.0);
     add_row(rows, "clock_skew_ms", "%" PRId64, t->sum.skew_ms);
     add_row(rows, "last_error", "%s", t->error[0] != '\0' ? t->error : "none");
 }
@@ -300,6 +317,7 @@ void repstats_rows(const struct repstats *stats, bool full,
     add_state(&rows, stats, &told);
     add_sums(&rows, &told.sum);
     add_floors(&rows, stats);
+    add_hints(&rows, stats);
     add_end(&rows, &told);
     if (are_several(stats)) {
         add_peers(&rows, stats);

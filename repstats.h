@@ -21,6 +21,7 @@
 
 #include "rep/core.h"
 #include "rep/floor.h"
+#include "rep/hints.h"
 #include "rep/link.h"
 #include "rep/log.h"
 
@@ -41,6 +42,7 @@ struct repstats_peer {
 struct repstats {
     struct rep_log *log;
     struct rep_floor *floors;
+    struct rep_hints *hints;
     uint64_t run; /* ours */
     enum rep_link_status status;
     struct rep_link_figures past; /* of all links that ended */

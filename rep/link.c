@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "rep/link_internal.h"
 
@@ -13,11 +12,6 @@ void link_tell(struct rep_link *link, enum rep_event_kind kind)
     struct rep_event ev = {.kind = kind, .conn = link->id};
 
     link->env->event(link->env->ctx, &ev);
-}
-
-int64_t link_skew(uint64_t clock)
-{
-    return clock > INT64_MAX ? INT64_MAX : (int64_t)clock - (int64_t)clock_ms();
 }
 
 /* ---- life ------------------------------------------------------------- */

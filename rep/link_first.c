@@ -1,6 +1,7 @@
 /* The first words of a connection: hellos, proofs, refusals. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "rep/link_internal.h"
 
 /* A proof is random bytes: none begins like a line of ours. */
@@ -135,13 +136,16 @@ static void tell_hello(struct rep_link *link)
     link->env->event(link->env->ctx, &ev);
 }
 
-/* It says why it does not take us; rep/core makes of that what it can. */
+/* It says why it does not take us; rep/core makes of that what it can. Where
+ * a secret has to be proven, one who has not cannot make us believe that we are
+ * it: the hello would tell. */
 static void refused(struct rep_link *link, uint8_t why)
 {
+    bool believed = link->env->secret == NULL || why != WIRE_SELF;
     struct rep_event ev = {
         .kind = REP_EV_CLOSED,
         .conn = link->id,
-        .refusal = (enum rep_refusal)why,
+        .refusal = believed ? (enum rep_refusal)why : REP_REFUSAL_NONE,
     };
 
     link->failed = true;
@@ -175,6 +179,16 @@ static void ask_proof(struct rep_link *link, const char *line, size_t n)
     }
 }
 
+/* Clocks that no date has are far ahead, or far behind. */
+static int64_t skew_of(uint64_t theirs)
+{
+    uint64_t ours = clock_ms();
+    uint64_t apart = theirs > ours ? theirs - ours : ours - theirs;
+
+    apart = apart < INT64_MAX ? apart : INT64_MAX;
+    return theirs > ours ? (int64_t)apart : -(int64_t)apart;
+}
+
 static void on_hello(struct rep_link *link, const char *line, size_t n,
                      size_t used)
 {
@@ -194,7 +208,7 @@ static void on_hello(struct rep_link *link, const char *line, size_t n,
     }
     memcpy(copy, line, used);
     link_took(link, used);
-    link->figures.skew_ms = link_skew(link->hello.clock_ms);
+    link->figures.skew_ms = skew_of(link->hello.clock_ms);
     link->figures.run = link->hello.run;
     link->figures.dialect = WIRE_DIALECT;
     if (link->env->secret != NULL && link->hello.run != link->env->run) {
@@ -240,26 +254,33 @@ static void look_at_line(struct rep_link *link)
     }
 }
 
-static void look_at_proof(struct rep_link *link)
+/* A refusal where a proof should be; false: it is none. */
+static bool look_at_refusal(struct rep_link *link)
 {
     struct wire_hello refusal;
-    const char *end;
+    struct wire_msg msg;
+    size_t used = 0;
 
-    if (link->in_len >= sizeof(refusal_begins) - 1 &&
-        memcmp(link->in, refusal_begins, sizeof(refusal_begins) - 1) == 0) {
-        end = memchr(link->in, '\n', link->in_len);
-        if (end == NULL) {
-            return; /* bounded in time */
-        }
-        if (wire_parse_hello(link->in, (size_t)(end - link->in), &refusal) &&
-            refusal.refused != WIRE_WELCOME) {
-            refused(link, refusal.refused);
-        } else {
-            nonsense(link, "the peer's proof is wrong");
-        }
-        return;
+    if (link->in_len < sizeof(refusal_begins) - 1 ||
+        memcmp(link->in, refusal_begins, sizeof(refusal_begins) - 1) != 0) {
+        return false;
     }
-    if (link->in_len < REP_AUTH_PROOF ||
+    if (wire_parse(link->in, link->in_len, &msg, &used) == WIRE_MORE &&
+        link->in_len < link->in_room) {
+        return true; /* bounded in time */
+    }
+    if (used > 0 && wire_parse_hello(msg.line, msg.line_len, &refusal) &&
+        refusal.refused != WIRE_WELCOME) {
+        refused(link, refusal.refused);
+    } else {
+        nonsense(link, "the peer's proof is wrong");
+    }
+    return true;
+}
+
+static void look_at_proof(struct rep_link *link)
+{
+    if (look_at_refusal(link) || link->in_len < REP_AUTH_PROOF ||
         !step(link, REP_AUTH_PROVES, NULL, link->in, REP_AUTH_PROOF)) {
         return;
     }

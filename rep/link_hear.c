@@ -73,7 +73,9 @@ static void set_skew(struct rep_link *link, int64_t skew)
 
 static bool is_ahead(struct rep_link *link, uint64_t clock)
 {
-    if (link_skew(clock) <= REP_CORE_SKEW_MAX_MS) {
+    uint64_t now = clock_ms();
+
+    if (clock <= now || clock - now <= (uint64_t)REP_CORE_SKEW_MAX_MS) {
         return false;
     }
     link_v3_part(link, FRAME_ERROR_CLOCK);
@@ -127,12 +129,30 @@ static void note_lag(struct rep_link *link, uint64_t us)
     }
 }
 
+/* Whether this position was told and not acknowledged yet; no other one need
+ * be where an entry begins. */
+static bool take_position(struct link_v3 *v, uint64_t position)
+{
+    unsigned i = 0;
+
+    while (i < v->npositions && v->positions[i] != position) {
+        i++;
+    }
+    if (i == v->npositions) {
+        return false;
+    }
+    v->npositions -= i + 1;
+    memmove(v->positions, v->positions + i + 1,
+            v->npositions * sizeof(v->positions[0]));
+    return true;
+}
+
 static bool on_ack(struct rep_link *link, uint64_t position)
 {
     struct link_v3 *v = &link->v3;
 
-    if (v->position == UINT64_MAX || position > v->position) {
-        return false; /* nobody said so */
+    if (!take_position(v, position)) {
+        return false;
     }
     rep_log_ack(link->env->log, link->run->reader, position);
     v->answered = true;
@@ -202,6 +222,12 @@ static bool on_hints(struct rep_link *link, const struct frame_msg *msg)
     return link->env->hints == NULL ||
            rep_hints_apply(link->env->hints, msg->bytes, msg->nbytes, on_absent,
                            link);
+}
+
+static bool is_farewell(const struct frame_msg *msg)
+{
+    return msg->type == FRAME_BUSY || msg->type == FRAME_ERROR ||
+           msg->type == FRAME_BYE;
 }
 
 static const char *const errors[] = {
@@ -299,12 +325,9 @@ static bool hear(struct rep_link *link, const struct frame_msg *msg)
 static bool on_control(void *ctx, const struct frame_msg *msg)
 {
     struct rep_link *link = ctx;
-    bool first = msg->type == FRAME_MISSED || msg->type == FRAME_RESUME ||
-                 msg->type == FRAME_ERROR || msg->type == FRAME_BUSY ||
-                 msg->type == FRAME_BYE;
 
-    if (hear(link, msg) && (first || link->v3.resumed)) {
-        return link->phase == LINK_LINKED;
+    if (hear(link, msg)) {
+        return true;
     }
     return link->phase == LINK_LINKED ? malformed(link) : false;
 }
@@ -318,6 +341,28 @@ const struct rep_apply_calls link_v3_calls = {
 /* ---- batches
  * -------------------------------------------------------------------- */
 
+/* Before its RESUME the peer says MISSED at most, or that it leaves. */
+static bool begins_well(const struct rep_link *link, struct rd body)
+{
+    struct frame_stream stream = {0};
+    struct frame_msg msg;
+    enum frame_status status = FRAME_OK;
+
+    while (!link->v3.resumed && status == FRAME_OK) {
+        status = frame_next(&body, &stream, &msg);
+        if (status != FRAME_OK || msg.type == FRAME_RESUME) {
+            return status == FRAME_OK;
+        }
+        if (msg.type != FRAME_MISSED && !is_farewell(&msg)) {
+            return false;
+        }
+        if (is_farewell(&msg)) {
+            return true;
+        }
+    }
+    return status == FRAME_OK;
+}
+
 /* One batch whose bytes are all there; false: the link has ended. */
 static bool take_batch(struct rep_link *link, const uint8_t *p,
                        struct frame_batch *batch)
@@ -327,6 +372,9 @@ static bool take_batch(struct rep_link *link, const uint8_t *p,
         link_v3_part(link, FRAME_ERROR_TAG);
         rep_link_fail(link, "the peer's signature is wrong");
         return false;
+    }
+    if (!begins_well(link, batch->body)) {
+        return malformed(link);
     }
     switch (rep_apply_body(link->v3.apply, &batch->body)) {
     case REP_APPLY_OK:

@@ -235,6 +235,7 @@ static bool begin_scan(struct rep_link *link)
     run->scan.threshold = link->scan.plan.threshold;
     run->scan.before = REP_SCAN_NONE;
     run->scan.cursor = rep_scan_cursor(&link->scan);
+    link->v3.scan_point = run->scan.cursor;
     run->scan.touched |= link->v3.touches_later;
     link->v3.touches_later = false;
     return true;
@@ -245,20 +246,14 @@ bool link_v3_scanned(struct rep_link *link, uint64_t cursor)
     struct rep_run *run = link->run;
     uint64_t at = cursor & CURSOR_END;
 
-    if (cursor >> CURSOR_BITS != link->v3.scans ||
-        !(link->scanning || link->v3.scan_written)) {
+    /* It says what it was told, and never goes back. */
+    if (cursor >> CURSOR_BITS != link->v3.scans || !run->scan.owed ||
+        at > link->v3.scan_point || at < run->scan.cursor) {
         return false;
     }
     if (at != CURSOR_END) {
-        /* A walk may be resumed there: never beyond where it has been. */
-        if (at > rep_scan_cursor(&link->scan)) {
-            return false;
-        }
         run->scan.cursor = at;
         return true;
-    }
-    if (!link->v3.scan_written) {
-        return false;
     }
     link->v3.scan_written = false;
     run->scan.owed =
@@ -281,7 +276,11 @@ static bool put_scan_point(struct rep_link *link, uint64_t cursor)
         .cursor = (uint64_t)link->v3.scans << CURSOR_BITS | cursor,
     };
 
-    return rep_out_put(&link->v3.out, &msg);
+    if (!rep_out_put(&link->v3.out, &msg)) {
+        return false;
+    }
+    link->v3.scan_point = cursor;
+    return true;
 }
 
 static enum rep_scan_status step_scan(struct rep_link *link,
@@ -330,8 +329,10 @@ static void fill_scan(struct rep_link *link)
     }
     status = step_scan(link, &calls);
     /* A large value under way belongs to what was passed over. */
+    link->v3.out.room = LINK_OUT_BYTES;
     if (status == REP_SCAN_MORE) {
-        if (v->out.large == NULL) {
+        if (v->out.large == NULL &&
+            rep_scan_cursor(&link->scan) > v->scan_point) {
             (void)!put_scan_point(link, rep_scan_cursor(&link->scan));
         }
         return;
@@ -598,10 +599,11 @@ static void put_position(struct rep_link *link, bool moved)
     v->sample_since = v->read_end;
     if (link->run->scan.owed || msg.position == v->position ||
         (moved && link->now - v->position_ns < POSITION_NS) ||
-        !rep_out_put(&v->out, &msg)) {
+        v->npositions == LINK_POSITIONS || !rep_out_put(&v->out, &msg)) {
         return;
     }
     v->position = msg.position;
+    v->positions[v->npositions++] = msg.position;
     v->position_ns = link->now;
     if (moved && !v->sample.on) {
         v->sample.on = true;
@@ -665,14 +667,16 @@ void link_v3_fill(struct rep_link *link)
     }
     if (v->resumed && !v->catch_up) {
         fill_control(link);
-        v->out.room = link->scanning ? LINK_LIVE_BYTES : LINK_OUT_BYTES;
+        v->out.room = (link->scanning ? LINK_LIVE_BYTES : LINK_OUT_BYTES) -
+                      LINK_MARK_BYTES;
         fill_later(link);
         fill_live(link);
-        v->out.room = LINK_OUT_BYTES;
+        v->out.room = LINK_OUT_BYTES - LINK_MARK_BYTES;
         if (link->phase == LINK_LINKED) {
             rep_out_parts(&v->out);
             fill_scan(link);
         }
+        v->out.room = LINK_OUT_BYTES;
         if (link->phase == LINK_LINKED) {
             fill_marks(link, link->pos != pos);
         }

@@ -121,9 +121,10 @@ static enum rep_said say_touch(struct rep_say *say, const struct item *it,
         .key = item_key(it),
     };
 
-    if (!rep_out_put(say->out, &msg)) {
+    if (say->credit == 0 || !rep_out_put(say->out, &msg)) {
         return REP_SAID_FULL;
     }
+    say->credit--;
     say->items++;
     return REP_SAID;
 }

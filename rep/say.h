@@ -30,7 +30,7 @@ struct rep_say {
     uint8_t hops_max;       /* what has passed more nodes goes no further */
     unsigned cells;         /* of `missed`; 0: the peer missed nothing */
     const uint64_t *missed; /* by cell: offer what is not above it */
-    unsigned credit;        /* offers that may still be sent */
+    unsigned credit;        /* offers and touches that may still be sent */
     uint64_t items;         /* figures: items, touches and offers said */
     uint64_t removals;      /* floors said */
 };

@@ -33,7 +33,7 @@ my @names = qw(
     items_received bytes_sent bytes_received full_copies_sent
     partial_copies_sent copies_received full_copy_items full_copy_bytes
     partial_copy_items partial_copy_bytes conflicts_won conflicts_lost lag_ms
-    clock_skew_ms last_error
+    lag_p99_ms clock_skew_ms last_error
 );
 for my $peer (0, 1) {
     is_deeply [grep { /^peer_${peer}_/ } map { $_->[0] }

@@ -147,6 +147,19 @@ static void crowd(const struct sim_node *n, const struct store_key *key)
     }
 }
 
+static void write_something(const struct store_key *key, unsigned what)
+{
+    if (what < 45) {
+        write_value(key, STORE_SET);
+    } else if (what < 50) {
+        write_value(key, sim_chance(50) ? STORE_ADD : STORE_REPLACE);
+    } else if (what < 55) {
+        write_value(key, sim_chance(50) ? STORE_APPEND : STORE_PREPEND);
+    } else {
+        write_number(key);
+    }
+}
+
 static void operate(void)
 {
     unsigned node = sim_below(sim_plan.nodes);
@@ -162,14 +175,8 @@ static void operate(void)
         crowd(n, &key);
     } else if (sim_has(SIM_TOUCH) && sim_chance(30)) {
         touch(&key);
-    } else if (what < 45) {
-        write_value(&key, STORE_SET);
-    } else if (what < 50) {
-        write_value(&key, sim_chance(50) ? STORE_ADD : STORE_REPLACE);
-    } else if (what < 55) {
-        write_value(&key, sim_chance(50) ? STORE_APPEND : STORE_PREPEND);
     } else if (what < 62) {
-        write_number(&key);
+        write_something(&key, what);
     } else if (what < 80) {
         (void)!store_delete(&key, 0, NULL);
     } else if (what < 84) {

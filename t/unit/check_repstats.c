@@ -39,12 +39,14 @@ static void set_up(void)
     memset(&stats, 0, sizeof(stats));
     stats.floors = rep_floor_new(64 * KIB);
     stats.log = rep_log_new(64 * KIB, stats.floors);
-    ck_assert_ptr_nonnull(stats.log);
+    stats.hints = rep_hints_new(REP_HINTS_RATE);
+    ck_assert(stats.log != NULL && stats.hints != NULL);
     stats.run = 0xabc;
 }
 
 static void tear_down(void)
 {
+    rep_hints_free(stats.hints);
     rep_log_free(stats.log);
     rep_floor_free(stats.floors);
 }

@@ -144,8 +144,7 @@ static const struct rep_scan_calls with_below = {.item = take_item,
                                                  .below = take_below,
                                                  .floor = take_floor};
 
-/* ---- scanning -------------------------------------------------------------
- */
+/* ---- scanning ----------------------------------------------------------- */
 
 static void begin(struct rep_scan *scan, uint64_t before, uint64_t threshold,
                   uint64_t cursor)
@@ -266,8 +265,7 @@ static const char *all(void)
     return text;
 }
 
-/* ---- what is given --------------------------------------------------------
- */
+/* ---- what is given ------------------------------------------------------ */
 
 START_TEST(nothing_is_done_at_once)
 {
@@ -382,8 +380,7 @@ START_TEST(floors_are_left_out_for_those_who_do_not_know_them)
 }
 END_TEST
 
-/* ---- slices ---------------------------------------------------------------
- */
+/* ---- slices ------------------------------------------------------------- */
 
 START_TEST(many_items_are_given_once_in_slices)
 {
@@ -437,8 +434,7 @@ START_TEST(an_expired_item_that_is_refused_comes_again)
 }
 END_TEST
 
-/* ---- going on ---------------------------------------------------------------
- */
+/* ---- going on ----------------------------------------------------------- */
 
 START_TEST(a_scan_goes_on_at_its_cursor)
 {

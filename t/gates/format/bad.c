@@ -1,4 +1,1 @@
-int f(int a)
-{
-    return a;
-}
+int   f( int a ){ return a ; }
