@@ -652,7 +652,8 @@ static bool is_starved(const struct rep_link *link)
 {
     const struct link_v3 *v = &link->v3;
 
-    return !v->resumed || (v->say.credit == 0 && v->out.large == NULL);
+    return !v->resumed ||
+           (v->say.credit == 0 && v->mark != 0 && v->out.large == NULL);
 }
 
 void link_v3_fill(struct rep_link *link)
