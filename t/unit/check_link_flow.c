@@ -156,6 +156,47 @@ START_TEST(what_is_missed_later_is_offered_then)
 }
 END_TEST
 
+START_TEST(what_is_missed_by_who_has_all_else_is_offered_alone)
+{
+    const struct frame_msg missed = {
+        .type = FRAME_MISSED, .cells = 1, .version = V(1)};
+    uint64_t v = set("k", "1");
+    struct frame_msg resume;
+
+    link_up();
+    disconnect();
+    connect_as(false);
+    greet();
+    resume = number_msg(FRAME_RESUME, head());
+    say(&missed);
+    say(&resume);
+    send_batch();
+    ck_assert(has(heard(), "offer k@"));
+    ck_assert_uint_eq(count(FRAME_ITEM), 0);
+    ck_assert_uint_eq(count(FRAME_COPY_END), 1);
+    ck_assert_uint_eq(figures().full_copies, 0);
+    ck_assert_uint_gt(v, 0);
+}
+END_TEST
+
+/* Its floor is kept no more, and nobody told the peer. */
+START_TEST(what_was_removed_here_is_answered_by_gone)
+{
+    uint64_t old = version_next();
+
+    for (unsigned i = 0; i < 10000; i++) {
+        uint64_t hash = hash_key_agreed((const char *)&i, sizeof(i));
+
+        (void)rep_floor_raise(floors, hash, version_next());
+    }
+    link_up();
+    send_key(FRAME_OFFER, "k", old);
+    ck_heard("gone k@%llu; ", U(old));
+    send_key(FRAME_OFFER, "k", V(1));
+    ck_heard("want k@%llu; ", U(V(1)));
+}
+END_TEST
+
 START_TEST(cells_do_not_change)
 {
     const struct frame_msg missed = {
@@ -623,6 +664,7 @@ END_TEST
 static void add_offers(Suite *s)
 {
     TCase *t = tcase_create("offers");
+    TCase *few = tcase_create("few floors");
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -632,12 +674,16 @@ static void add_offers(Suite *s)
     tcase_add_test(t, without_credit_the_peer_is_still_answered);
     tcase_add_test(t, a_pong_of_an_earlier_ping_gives_no_credit);
     tcase_add_test(t, what_is_missed_later_is_offered_then);
+    tcase_add_test(t, what_is_missed_by_who_has_all_else_is_offered_alone);
     tcase_add_test(t, cells_do_not_change);
     tcase_add_test(t, what_is_gone_there_goes_here);
     tcase_add_test(t, absence_is_an_answer_to_want);
     tcase_add_test(t, a_wish_is_granted);
     tcase_add_test(t, all_offers_within_the_credit_are_answered);
     tcase_add_test(t, too_many_offers_close_the_link);
+    suite_add_tcase(s, few);
+    tcase_add_checked_fixture(few, setup_small, teardown);
+    tcase_add_test(few, what_was_removed_here_is_answered_by_gone);
 }
 
 static void add_large(Suite *s)
