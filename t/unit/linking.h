@@ -171,5 +171,6 @@ void touch(const char *name, uint32_t exptime);
 const char *get(const char *name);
 uint64_t floor_of(const char *name);
 uint64_t head(void); /* of the log */
+uint64_t chunks_used(void);
 
 #endif
