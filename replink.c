@@ -45,9 +45,12 @@ static struct replink *cast(void *arg)
 
 /* ---- life ------------------------------------------------------------- */
 
-/* A host that died must not keep its place: the kernel notices. */
+/* A host that died must not keep its place. The peer's silence is judged by
+ * rep/core; the kernel only ends what that does not see, a legacy link, and
+ * gives a lossy network the time to recover. */
 static void set_options(int fd, unsigned timeout_ms)
 {
+    unsigned dead_ms = 3 * timeout_ms;
     int on = 1;
     int idle = 1;
     int interval = 1;
@@ -61,8 +64,8 @@ static void set_options(int fd, unsigned timeout_ms)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval,
                      sizeof(interval));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
-                     sizeof(timeout_ms));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms,
+                     sizeof(dead_ms));
     /* On a slow link what was handed over cannot be overtaken any more. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
                      sizeof(unsent));

@@ -519,7 +519,7 @@ size_t store_walk(struct store_cursor *cursor, size_t most, store_visit *visit,
 {
     size_t visited = 0;
 
-    /* A cursor may have been with a peer. */
+    /* A cursor may have been told to somebody, and come back. */
     cursor->done = cursor->done || cursor->stripe >= ASSOC_STRIPES;
     while (!cursor->done && visited < most) {
         if (!walk_stripe(cursor, visit, ctx, &visited)) {
