@@ -69,8 +69,7 @@ for (0, 1) {
     make('down', 'decr down 1', '999');
     store('wraps', 5, 0, '18446744073709551615');
     make('wraps', 'incr wraps 2', '1');
-    store('floor', 5, 0, '3');
-    make('floor', 'decr floor 5', '0');
+    make('wraps', 'decr wraps 5', '0');
     store('word', 9, 1000, 'mid');
     make('word', "append word 1 5 4\r\n-end", 'STORED');
     make('word', "prepend word 1 5 6\r\nbegin-", 'STORED');
