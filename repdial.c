@@ -15,8 +15,10 @@
 #include "base/lock.h"
 #include "base/log.h"
 
-#define ADDRESSES      8 /* of one name, at most */
-#define CONNECT_WAIT_S 2 /* for one address */
+#define ADDRESSES 8 /* of one name, at most */
+/* For one address. A second SYN goes after 1 s; to wait long for a third would
+ * keep a network that is well again waiting. */
+#define CONNECT_WAIT_MS 1200
 
 struct address {
     struct sockaddr_storage ss;
@@ -307,7 +309,8 @@ static void on_connecting(evutil_socket_t fd, short what, void *arg)
 static int begin_connect(struct repdial *dial)
 {
     const struct address *a = present(dial);
-    struct timeval wait = {.tv_sec = CONNECT_WAIT_S};
+    struct timeval wait = {.tv_sec = CONNECT_WAIT_MS / 1000,
+                           .tv_usec = CONNECT_WAIT_MS % 1000 * 1000};
 
     dial->fd =
         socket(a->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -19,6 +19,7 @@
 #define READS  4           /* reads a turn */
 #define SENDS  2           /* sends a turn */
 #define PIECES 64          /* iovecs of a send */
+#define UNSENT 262144      /* bytes the kernel may hold that did not leave */
 
 struct replink {
     uint32_t magic;
@@ -44,13 +45,17 @@ static struct replink *cast(void *arg)
 
 /* ---- life ------------------------------------------------------------- */
 
-/* A host that died must not keep its place: the kernel notices. */
+/* A host that died must not keep its place. The peer's silence is judged by
+ * rep/core; the kernel only ends what that does not see, a legacy link, and
+ * gives a lossy network the time to recover. */
 static void set_options(int fd, unsigned timeout_ms)
 {
+    unsigned dead_ms = 3 * timeout_ms;
     int on = 1;
     int idle = 1;
     int interval = 1;
     int count = (int)(timeout_ms / 1000) > 1 ? (int)(timeout_ms / 1000) : 1;
+    int unsent = UNSENT;
 
     /* Each is an improvement only: a kernel without it still carries data. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -59,8 +64,11 @@ static void set_options(int fd, unsigned timeout_ms)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval,
                      sizeof(interval));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
-                     sizeof(timeout_ms));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms,
+                     sizeof(dead_ms));
+    /* On a slow link what was handed over cannot be overtaken any more. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+                     sizeof(unsent));
 }
 
 /* Arms or disarms `readable` as the link wants. */

@@ -188,16 +188,18 @@ static void add_plain(const struct rows *rows, uint64_t behind)
                                  (double)settings.rep_log));
 }
 
-/* Changes in so many bytes of the log, about. */
+/* Changes in so many bytes of the log, about: all there ever were were as long
+ * as these. */
 static uint64_t keys_in(const struct repstats *stats, uint64_t bytes)
 {
+    uint64_t written = rep_log_head(stats->log);
     struct rep_log_stats log;
 
     rep_log_stats(stats->log, &log);
-    if (log.appended == 0 || log.bytes == 0) {
+    if (written == 0) {
         return 0;
     }
-    return (uint64_t)((double)bytes * (double)log.appended / (double)log.bytes +
+    return (uint64_t)((double)bytes * (double)log.appended / (double)written +
                       0.999);
 }
 

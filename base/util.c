@@ -146,7 +146,7 @@ bool util_parse_stored_number(const char *p, size_t n, uint64_t *out)
         p++;
         n--;
     }
-    for (end = 0; end < n && !is_space(p[end]); end++) {
+    for (end = 0; end < n && p[end] != '\0' && !is_space(p[end]); end++) {
     }
     return digits(p, end, out);
 }

@@ -57,7 +57,7 @@ bool util_parse_double(const char *p, size_t n, double *out) MUST_CHECK;
 char *util_format_u64(char *buf, uint64_t v);
 
 /* The number at the start of a stored value, as incr reads it: leading white
- * space, one '+', digits, then the end or white space and anything. */
+ * space, one '+', digits, then the end, or white space or NUL and anything. */
 bool util_parse_stored_number(const char *p, size_t n,
                               uint64_t *out) MUST_CHECK;
 

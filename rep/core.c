@@ -151,50 +151,6 @@ static void on_self(struct rep_core *core, struct core_conn *c)
     dialled_self(core, c);
 }
 
-static bool slot_is_taken(const struct rep_core *core, uint8_t slot)
-{
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
-        const struct core_conn *c = &core->conns[i];
-
-        if (c->state != CORE_FREE && c->run != 0 && c->slot == slot) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Who heard of our old slot could move to the new one: they dial, or are
- * dialled, again, and compare. */
-static void part_from_others(struct rep_core *core, const struct core_conn *but)
-{
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
-        struct core_conn *c = &core->conns[i];
-
-        if (c == but || c->legacy) {
-            continue;
-        }
-        if (c->state == CORE_LINKED) {
-            core_link_cut(core, c);
-        } else if (c->state == CORE_DIALLED || c->state == CORE_WAITING) {
-            core_conn_refuse(core, c, REP_REFUSAL_NONE);
-        }
-    }
-}
-
-/* Two nodes of one slot could draw the same version: the greater run moves. */
-static void avoid_slot(struct rep_core *core, struct core_conn *c, uint8_t slot)
-{
-    c->slot = slot;
-    if (slot != core->config.slot || core->config.run < c->run) {
-        return;
-    }
-    part_from_others(core, c);
-    do {
-        core->config.slot = (uint8_t)core_draw(core);
-    } while (slot_is_taken(core, core->config.slot));
-    core_emit(core, REP_DO_SLOT, c->id)->slot = core->config.slot;
-}
-
 static struct core_conn *find_twin(struct rep_core *core,
                                    const struct core_conn *c)
 {
@@ -239,7 +195,7 @@ static void on_hello(struct rep_core *core, struct core_conn *c,
         core_conn_refuse(core, c, REP_REFUSAL_CLOCK);
         return;
     }
-    avoid_slot(core, c, ev->slot);
+    c->slot = ev->slot;
     twin = find_twin(core, c);
     if (twin != NULL && twin->state == CORE_LINKED) {
         core_keep_one(core, twin, c);

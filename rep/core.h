@@ -38,7 +38,7 @@
 #define REP_CORE_UNPROVEN_MS 3000 /* how long they may take */
 #define REP_CORE_SILENT_MS   1000 /* then a trusted silent one is legacy */
 #define REP_CORE_DIAL_MIN_MS 100
-#define REP_CORE_DIAL_MAX_MS 2000
+#define REP_CORE_DIAL_MAX_MS 1000
 #define REP_CORE_SELF_MS     5000 /* a name that leads to ourselves */
 #define REP_CORE_DRAIN_MS    2000
 #define REP_CORE_SKEW_MAX_MS (24LL * 3600 * 1000)

@@ -315,6 +315,55 @@ void core_link_cut(struct rep_core *core, struct core_conn *c)
     core_emit(core, REP_DO_CLOSE, c->id);
 }
 
+/* ---- slots -------------------------------------------------------------- */
+
+static bool slot_is_taken(const struct rep_core *core, uint8_t slot)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c->state != CORE_FREE && c->run != 0 && c->slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who heard of our old slot could move to the new one: they dial, or are
+ * dialled, again, and compare. Links last: none who waits takes their place. */
+static void part_from_others(struct rep_core *core, const struct core_conn *but)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *c = &core->conns[i];
+
+        if (c != but &&
+            (c->state == CORE_DIALLED || c->state == CORE_WAITING)) {
+            core_conn_refuse(core, c, REP_REFUSAL_NONE);
+        }
+    }
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        struct core_conn *c = &core->conns[i];
+
+        if (c != but && c->state == CORE_LINKED && !c->legacy) {
+            core_link_cut(core, c);
+        }
+    }
+}
+
+/* Two nodes of one slot could draw the same version: the greater run moves.
+ * Only for one that is taken: who is not moves nobody. */
+static void avoid_slot(struct rep_core *core, const struct core_conn *c)
+{
+    if (c->slot != core->config.slot || core->config.run < c->run) {
+        return;
+    }
+    part_from_others(core, c);
+    do {
+        core->config.slot = (uint8_t)core_draw(core);
+    } while (slot_is_taken(core, core->config.slot));
+    core_emit(core, REP_DO_SLOT, c->id)->slot = core->config.slot;
+}
+
 /* ---- beginnings ------------------------------------------------------ */
 
 static void peer_linked(struct rep_core *core, unsigned peer,
@@ -357,10 +406,13 @@ static void link_up(struct rep_core *core, struct core_conn *c, bool legacy)
 {
     struct rep_action *a;
 
+    core_conn_set_state(core, c, CORE_LINKED);
+    if (!legacy) {
+        avoid_slot(core, c);
+    }
     if (!c->dialled && (!legacy || !c->spoke)) {
         core_emit(core, REP_DO_HELLO, c->id);
     }
-    core_conn_set_state(core, c, CORE_LINKED);
     c->legacy = legacy;
     c->firm = !legacy || c->dialled || c->spoke;
     c->heard = core->now;

@@ -629,7 +629,10 @@ static void put_hints(struct rep_link *link)
         .type = FRAME_HINTS, .nbytes = (uint32_t)v->nhints, .bytes = v->hints};
 
     /* Left out first when anything else waits. */
-    if (v->nhints > 0 && link->caught_up && !link->scanning) {
+    if (v->nhints == 0 || (!link->caught_up && !link->scanning)) {
+        return;
+    }
+    if (!link->scanning) {
         (void)!rep_out_put(&v->out, &msg);
     }
     v->nhints = 0;

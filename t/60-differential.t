@@ -20,7 +20,7 @@ plan skip_all => "no memcached at $stock to compare with" if !-x $stock;
 
 my $seed     = $ENV{SEED} // int(time) ^ $$ << 8;
 my $sessions = $ENV{SESSIONS} // 2000;
-my $seconds  = 45;
+my $seconds  = 240;
 note "SEED=$seed SESSIONS=$sessions";
 my $wrong = 0;
 

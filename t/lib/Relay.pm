@@ -24,10 +24,11 @@ use Errno qw(EAGAIN EWOULDBLOCK EINTR);
 use IO::Socket::INET;
 use POSIX ();
 use Socket
-    qw(AF_UNIX PF_UNSPEC SOCK_STREAM SOL_SOCKET SO_LINGER IPPROTO_TCP TCP_NODELAY);
+    qw(AF_UNIX PF_UNSPEC SOCK_STREAM SOL_SOCKET SO_LINGER SO_RCVBUF IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
 my $WINDOW = 262_144; # bytes held for a side that does not read
+my $NARROW = 131_072; # the same with a rate: two segments of loopback
 
 sub new
 {
@@ -171,6 +172,11 @@ sub _command
     if ($verb eq 'rate' || $verb eq 'tape') {
         $state->{$verb} = $arg;
     }
+    if ($verb eq 'rate') {
+        # What waits is to wait at its sender, as before a slow network.
+        setsockopt $_, SOL_SOCKET, SO_RCVBUF, $NARROW
+            for map { @{$_->{socks}} } @{$state->{links}};
+    }
     if ($verb eq 'garble') {
         $state->{garble} = 1;
     }
@@ -244,7 +250,7 @@ sub _interest
     for my $pipe (map { @{$_->{pipes}} } @{$state->{links}}) {
         last if $state->{stalled};
         vec($$rd, fileno $pipe->{from}, 1) = 1
-            if !$pipe->{ended} && $pipe->{held} < $WINDOW;
+            if !$pipe->{ended} && $pipe->{held} < ($state->{rate} ? $NARROW : $WINDOW);
         my $chunk = $pipe->{chunks}[0] or next;
         my $due   = $chunk->{due} > $pipe->{next} ? $chunk->{due} : $pipe->{next};
         my $left  = $due - time;

@@ -152,6 +152,16 @@ START_TEST(stranger_is_refused_in_words)
 }
 END_TEST
 
+/* Who is not taken moves nobody from a slot, and cuts no link by that. */
+START_TEST(stranger_of_our_slot_is_refused_all_the_same)
+{
+    begin_pair(5, 9);
+    EXPECT(ACCEPTED(2, ), "");
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 2, .run = 3, .slot = 1),
+           "'already'; close 2 stranger");
+}
+END_TEST
+
 START_TEST(stranger_has_a_place_while_a_peer_is_away)
 {
     begin_mesh(5);
@@ -395,6 +405,7 @@ static Suite *suite(void)
     tcase_add_test(script, free_place_goes_to_whose_it_is);
     tcase_add_test(script, broken_copy_is_waited_for_again);
     tcase_add_test(script, stranger_is_refused_in_words);
+    tcase_add_test(script, stranger_of_our_slot_is_refused_all_the_same);
     tcase_add_test(script, stranger_has_a_place_while_a_peer_is_away);
     tcase_add_test(script, many_who_wait_are_bounded);
     tcase_add_test(script, peer_by_its_port_displaces_one_by_its_address);

@@ -309,7 +309,7 @@ END_TEST
 
 START_TEST(a_run_that_knows_less_than_it_did_gets_everything)
 {
-    uint64_t v = set("k", "1");
+    uint64_t v;
 
     link_up();
     (void)set("k", "1");
@@ -423,6 +423,23 @@ START_TEST(while_changes_come_positions_are_rare)
     window = SIZE_MAX;
     ck_assert_uint_eq(count(FRAME_POSITION), 2); /* behind the last */
     ck_assert_uint_eq(heard_position, head());
+}
+END_TEST
+
+START_TEST(the_lag_is_measured)
+{
+    link_up();
+    for (unsigned i = 0; i < 256; i++) {
+        ck_assert(rep_link_sleep(lnk));
+        pass_ms(1000);
+        (void)set("k", "1");
+        (void)heard();
+        pass_ms(i == 255 ? 50 : 5);
+        send_number(FRAME_ACK, heard_position);
+    }
+    ck_assert_uint_ge(figures().lag_us, 50000);
+    ck_assert_uint_ge(figures().lag_p99_us, 5000);
+    ck_assert_uint_lt(figures().lag_p99_us, 50000);
 }
 END_TEST
 
@@ -745,6 +762,7 @@ static void add_marks(Suite *s)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_position_follows_what_was_sent, 0, CUTS);
     tcase_add_test(t, while_changes_come_positions_are_rare);
+    tcase_add_test(t, the_lag_is_measured);
     tcase_add_test(t, full_buffers_have_room_for_a_position);
     tcase_add_test(t, full_buffers_have_room_for_a_scan_point);
     tcase_add_test(t, no_position_is_sent_while_a_scan_is_owed);

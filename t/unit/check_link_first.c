@@ -441,6 +441,34 @@ START_TEST(a_proof_that_never_ends_is_nonsense)
 }
 END_TEST
 
+START_TEST(a_secret_that_differs_is_told_of)
+{
+    use_secrets(SECRET, OTHER);
+    connect_as(true);
+    (void)heard_line();
+    say_hello();
+    (void)heard_proof(); /* is wrong */
+    disconnect();
+    ck_assert_ptr_nonnull(strstr(error_text(), "rep_secret_file"));
+    /* It has one, and we have none: it finds our hello wrong. */
+    use_secrets(NULL, SECRET);
+    connect_as(true);
+    (void)heard_line();
+    disconnect();
+    ck_assert_ptr_nonnull(strstr(error_text(), "rep_secret_file"));
+    connect_as(false);
+    say_hello();
+    ck_assert(figures().linked);
+    disconnect();
+    ck_assert_ptr_nonnull(strstr(error_text(), "rep_secret_file"));
+    /* Neither has one: no reason to speak of it. */
+    use_secrets(NULL, NULL);
+    link_from(false, 0);
+    disconnect();
+    ck_assert_str_eq(error_text(), "");
+}
+END_TEST
+
 /* ---- ends --------------------------------------------------------------- */
 
 START_TEST(an_end_is_told_once)
@@ -527,6 +555,7 @@ static void add_secrets(Suite *s)
     tcase_add_loop_test(t, with_a_secret_a_dialler_knows_itself_by_the_hello, 0,
                         CUTS);
     tcase_add_loop_test(t, a_proof_that_never_ends_is_nonsense, 0, CUTS);
+    tcase_add_test(t, a_secret_that_differs_is_told_of);
 }
 
 int main(void)

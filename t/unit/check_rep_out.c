@@ -82,6 +82,16 @@ static bool begin_large(size_t n)
     return done;
 }
 
+static void take(const struct frame_msg *msg)
+{
+    seen[msg->type]++;
+    if (msg->type == FRAME_ITEM_PART) {
+        ck_assert_uint_le(n_received + msg->nbytes, VALUE);
+        memcpy(received + n_received, msg->bytes, msg->nbytes);
+        n_received += msg->nbytes;
+    }
+}
+
 /* Takes what is in the buffer, as the peer does. */
 static void receive(struct frame_stream *parts, struct rep_auth_link *auth)
 {
@@ -90,20 +100,15 @@ static void receive(struct frame_stream *parts, struct rep_auth_link *auth)
 
     rep_out_close(&out);
     for (size_t at = 0; at < out.len; at += batch.used) {
-        ck_assert_int_eq(
-            frame_batch(buf + at, out.len - at, auth != NULL, &batch),
-            FRAME_OK);
-        ck_assert(
-            auth == NULL ||
-            rep_auth_open(auth, buf + at, batch.used - FRAME_TAG, batch.tag));
+        const uint8_t *p = buf + at;
+
+        ck_assert_int_eq(frame_batch(p, out.len - at, auth != NULL, &batch),
+                         FRAME_OK);
+        ck_assert(auth == NULL ||
+                  rep_auth_open(auth, p, batch.used - FRAME_TAG, batch.tag));
         batches++;
         while (frame_next(&batch.body, parts, &msg) == FRAME_OK) {
-            seen[msg.type]++;
-            if (msg.type == FRAME_ITEM_PART) {
-                ck_assert_uint_le(n_received + msg.nbytes, VALUE);
-                memcpy(received + n_received, msg.bytes, msg.nbytes);
-                n_received += msg.nbytes;
-            }
+            take(&msg);
         }
         ck_assert(rd_done(&batch.body));
     }

@@ -112,6 +112,25 @@ START_TEST(one_peer_is_told_as_a_whole)
 }
 END_TEST
 
+START_TEST(changes_behind_are_counted)
+{
+    struct repstats_peer *p = add_linked("10.0.0.2:11212", true);
+    struct store_key key = store_key("key", 3);
+    uint64_t pos;
+    int reader = rep_log_open(stats.log, &pos);
+
+    for (int i = 0; i < 100; i++) {
+        if (i == 90) {
+            p->now.pos = rep_log_head(stats.log);
+        }
+        rep_log_wish(stats.log, reader, &key);
+    }
+    ask(true);
+    IS("queued_bytes 160");
+    IS("queued_keys 10");
+}
+END_TEST
+
 /* The place of one who is away is held by another: still one link. */
 START_TEST(another_in_the_place_of_the_one_is_no_second)
 {
@@ -219,6 +238,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(rows, set_up, tear_down);
     tcase_add_test(rows, nobody_is_listened_for);
     tcase_add_test(rows, one_peer_is_told_as_a_whole);
+    tcase_add_test(rows, changes_behind_are_counted);
     tcase_add_test(rows, another_in_the_place_of_the_one_is_no_second);
     tcase_add_test(rows, several_are_told_one_by_one);
     tcase_add_test(rows, one_behind_makes_all_out_of_sync);

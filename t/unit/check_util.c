@@ -198,6 +198,16 @@ START_TEST(stored_numbers_end_at_white_space)
 }
 END_TEST
 
+START_TEST(stored_numbers_end_at_nul)
+{
+    uint64_t v = 0;
+
+    ck_assert(util_parse_stored_number("12\0ab", 5, &v));
+    ck_assert_uint_eq(v, 12);
+    ck_assert(!util_parse_stored_number("\0", 1, &v));
+}
+END_TEST
+
 START_TEST(formatted_numbers_parse_back)
 {
     char buf[UTIL_U64_DIGITS];
@@ -234,6 +244,7 @@ static Suite *util_suite(void)
     tcase_add_test(tc, exptimes_wrap_as_in_stock);
     tcase_add_test(tc, doubles_are_whole_words);
     tcase_add_test(tc, stored_numbers_end_at_white_space);
+    tcase_add_test(tc, stored_numbers_end_at_nul);
     tcase_add_test(tc, formatted_numbers_parse_back);
     suite_add_tcase(suite, tc);
     return suite;

@@ -57,11 +57,20 @@ static void begin(bool legacy)
         rep_link_close(lnk);
         return;
     }
-    scanning = true;
-    if (legacy) {
-        rep_link_scan(lnk, 0);
-    } else {
+    scanning = !legacy || !link_dials;
+    if (!legacy) {
         rep_link_catch_up(lnk);
+    } else if (scanning) {
+        rep_link_scan(lnk, 0);
+    }
+}
+
+/* A legacy peer that we dialled is sent ours when its own has come. */
+static void on_received(void)
+{
+    if (decide && figures().legacy) {
+        scanning = true;
+        rep_link_scan(lnk, 0);
     }
 }
 
@@ -120,6 +129,7 @@ static void on_event(void *ctx, const struct rep_event *ev)
         on_scan_done();
     } else if (ev->kind == REP_EV_COPY_RECEIVED) {
         note("received");
+        on_received();
     } else if (ev->kind == REP_EV_OVERRUN) {
         note("overrun");
         on_overrun(ev->version);
@@ -489,6 +499,17 @@ bool heard_proof(void)
     peer_step(REP_AUTH_PROVES, NULL, got + got_at, REP_AUTH_PROOF);
     got_at += REP_AUTH_PROOF;
     return peer.sealed != NULL;
+}
+
+const char *heard_text(void)
+{
+    const char *all;
+
+    pump();
+    keep("", 1);
+    all = (const char *)got + got_at;
+    got_at = got_n;
+    return all;
 }
 
 size_t unheard(void)

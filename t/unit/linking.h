@@ -91,6 +91,9 @@ const char *heard_line(void);
 /* Whether the next 32 bytes that the link said are its right proof. */
 bool heard_proof(void);
 
+/* All that a legacy link said since the last look, as a string. */
+const char *heard_text(void);
+
 /* Bytes that the link said and nobody looked at. */
 size_t unheard(void);
 
@@ -168,5 +171,6 @@ void touch(const char *name, uint32_t exptime);
 const char *get(const char *name);
 uint64_t floor_of(const char *name);
 uint64_t head(void); /* of the log */
+uint64_t chunks_used(void);
 
 #endif

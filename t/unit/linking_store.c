@@ -96,3 +96,14 @@ uint64_t head(void)
 {
     return rep_log_head(rlog);
 }
+
+uint64_t chunks_used(void)
+{
+    struct store_class_stats st;
+    uint64_t n = 0;
+
+    for (unsigned i = 1; i <= store_class_max(); i++) {
+        n += store_class_stats(i, &st) ? st.used_chunks : 0;
+    }
+    return n;
+}
