@@ -38,7 +38,8 @@ sub _value
         sub { '' . int rand 1000 },
         sub { pick('18446744073709551615', ' 7', '+7', '1 x', '-1', '1.5') },
         sub { "line\r\nEND\r\nget x\r\n" },
-        sub { join '', map { chr rand 256 } 1 .. $size % 300 },
+        # Of white space alone stock would read on behind the value in incr.
+        sub { (join '', map { chr rand 256 } 1 .. $size % 300) =~ s/\A\s+\z/x/r },
     )->();
 }
 
