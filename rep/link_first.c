@@ -105,6 +105,9 @@ void rep_link_refuse(struct rep_link *link, enum wire_refusal refusal)
     if (link->phase == LINK_CLOSED) {
         return;
     }
+    if (refusal == WIRE_SELF) {
+        rep_link_hello(link); /* our run tells it best, secret or not */
+    }
     n = (size_t)(wire_format_refusal(line, refusal) - line);
     link->phase = LINK_SAID; /* reads no more */
     link->leaving = true;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "rep/hints.h"
 #include "rep/link_internal.h"
 
@@ -81,6 +82,12 @@ static bool is_ahead(struct rep_link *link, uint64_t clock)
     link_v3_part(link, FRAME_ERROR_CLOCK);
     rep_link_fail(link, "the peer's clock is over 24 hours ahead");
     return true;
+}
+
+/* Versions drawn here from now on are above what the peer draws by now. */
+static void follow_clock(uint64_t theirs)
+{
+    version_observe(version_at_ms(theirs));
 }
 
 static void on_pong(struct rep_link *link, const struct frame_msg *msg)
@@ -291,13 +298,18 @@ static bool hear(struct rep_link *link, const struct frame_msg *msg)
     case FRAME_COPY_END:
         return on_copy_end(link);
     case FRAME_PING:
+        if (is_ahead(link, msg->clock_ms)) {
+            return false;
+        }
+        follow_clock(msg->clock_ms);
         v->pong_echo = msg->clock_ms;
         v->pong_due = true;
-        return !is_ahead(link, msg->clock_ms);
+        return true;
     case FRAME_PONG:
         if (is_ahead(link, msg->clock_ms)) {
             return false;
         }
+        follow_clock(msg->clock_ms);
         on_pong(link, msg);
         return true;
     case FRAME_HINTS:

@@ -50,6 +50,8 @@ bool link_v3_begin(struct rep_link *link)
         return false;
     }
     rep_apply_shift(v->apply, first_shift(link));
+    /* rep/core has taken nobody whose clock is too far ahead. */
+    version_observe(version_at_ms(link->hello.clock_ms));
     return true;
 }
 

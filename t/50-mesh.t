@@ -18,8 +18,10 @@ my @rep = map { free_port() } 0 .. 2;
 sub node
 {
     my ($rep, @dials) = @_;
-    my @name = ('127.0.0.1', 'localhost');
-    return spawn_memcached({port => free_port()}, '-v', '-X', $rep,
+    my @name   = ('127.0.0.1', 'localhost');
+    my @option = grep { !/\A\d/ } @dials;
+    @dials = grep { /\A\d/ } @dials;
+    return spawn_memcached({port => free_port()}, '-v', '-X', $rep, @option,
         map { ('-x', "$name[$_ % 2]:$dials[$_]") } 0 .. $#dials);
 }
 
@@ -81,11 +83,14 @@ my $refused = $fourth->stderr;
 unlike $refused, qr/copying/, 'it was given nothing';
 
 # One command line for all: a node finds itself in the list, and minds not.
-my ($rep) = free_port();
-my $self = node($rep, $rep);
-my $c;
-ok((wait_for { $c = $self->try_client } 10), 'a node that names itself serves');
-is $self->stats('replication')->{link_status}, 'listening',
-    'and has nobody to wait for';
-is $c->set('a', 'b'), 'STORED';
+my $secret = scratch_file('secret', 'a secret of sixteen bytes at least');
+for my $option ('rep_timeout=5', "rep_secret_file=$secret") {
+    my ($rep) = free_port();
+    my $self = node($rep, $rep, '-o', $option);
+    my $c;
+    ok((wait_for { $c = $self->try_client } 5), "it serves, $option");
+    is $self->stats('replication')->{link_status}, 'listening',
+        'and has nobody to wait for';
+    is $c->set('a', 'b'), 'STORED';
+}
 done_testing;
