@@ -725,7 +725,7 @@ bool replication_init(char *error, size_t n)
     do {
         self.run = hash_random();
     } while (self.run == 0);
-    rep_sweep_init(&self.sweep, self.floors);
+    rep_sweep_init(&self.sweep);
     rep_log_on_wake(self.log, wake, NULL);
     rep_log_set_relay(self.log, reppeer_count() > 1);
     store_observe(rep_log_observer(self.log));
@@ -839,6 +839,7 @@ void replication_stop(void)
     store_observe(NULL);
     rep_hints_watch(self.hints, false);
     rep_runs_free(self.runs);
+    rep_sweep_fini(&self.sweep);
     rep_log_free(self.log);
     rep_floor_free(self.floors);
     close(self.wake);

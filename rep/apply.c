@@ -467,12 +467,14 @@ static enum rep_apply_status apply_offer(struct rep_apply *ap,
 
 /* A floor of which only the hash is known. The store's index cannot look that
  * up, so a sweep finds what it removes. */
-static void apply_hash_floor(struct rep_apply *ap, const struct frame_msg *msg)
+static enum rep_apply_status apply_hash_floor(struct rep_apply *ap,
+                                              const struct frame_msg *msg)
 {
     ap->stats.floors++;
-    if (rep_floor_raise(ap->config.floors, msg->hash, msg->version)) {
-        rep_sweep_ask(ap->config.sweep, msg->version);
-    }
+    return !rep_floor_raise(ap->config.floors, msg->hash, msg->version) ||
+                   rep_sweep_ask(ap->config.sweep, msg->hash, msg->version)
+               ? REP_APPLY_OK
+               : REP_APPLY_BAD;
 }
 
 static void apply_flush(struct rep_apply *ap, const struct frame_msg *msg)
@@ -510,8 +512,7 @@ static enum rep_apply_status apply(struct rep_apply *ap, const struct change *c)
     case FRAME_DELETE:
         return apply_delete(ap, c);
     case FRAME_FLOOR:
-        apply_hash_floor(ap, msg);
-        return REP_APPLY_OK;
+        return apply_hash_floor(ap, msg);
     case FRAME_TOUCH:
         return apply_touch(ap, c);
     case FRAME_BARRIER:

@@ -1,27 +1,100 @@
 #include "rep/sweep.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
 
 enum {
     SWEEP_ITEMS = 4096, /* items looked at by one step */
-    SWEEP_KEYS = 64     /* items removed by one step */
+    SWEEP_KEYS = 64,    /* items removed by one step */
+    FIRST_SIZE = 256    /* places of a set */
 };
 
-void rep_sweep_init(struct rep_sweep *s, struct rep_floor *floors)
+/* ---- sets -----------------------------------------------------------------
+ */
+
+/* The place of a hash: its own, or a free one. */
+static struct rep_sweep_floor *place_of(const struct rep_sweep_set *set,
+                                        uint64_t hash)
 {
-    *s = (struct rep_sweep){.floors = floors};
+    size_t i = (size_t)hash & (set->size - 1);
+
+    while (set->place[i].version != 0 && set->place[i].hash != hash) {
+        i = (i + 1) & (set->size - 1);
+    }
+    return &set->place[i];
 }
 
-void rep_sweep_ask(struct rep_sweep *s, uint64_t version)
+static uint64_t find(const struct rep_sweep_set *set, uint64_t hash)
 {
-    s->again = true;
-    s->below = version > s->below ? version : s->below;
+    return set->n > 0 ? place_of(set, hash)->version : 0;
+}
+
+static bool grow(struct rep_sweep_set *set)
+{
+    struct rep_sweep_set larger = *set;
+
+    larger.size = set->size == 0 ? FIRST_SIZE : set->size * 2;
+    larger.place = calloc(larger.size, sizeof(*larger.place));
+    if (larger.place == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < set->size; i++) {
+        if (set->place[i].version != 0) {
+            *place_of(&larger, set->place[i].hash) = set->place[i];
+        }
+    }
+    free(set->place);
+    *set = larger;
+    return true;
+}
+
+static bool add(struct rep_sweep_set *set, uint64_t hash, uint64_t version)
+{
+    struct rep_sweep_floor *p;
+
+    if (set->n * 2 >= set->size && !grow(set)) {
+        return false;
+    }
+    p = place_of(set, hash);
+    set->n += p->version == 0;
+    p->hash = hash;
+    p->version = version > p->version ? version : p->version;
+    set->below = version > set->below ? version : set->below;
+    return true;
+}
+
+static void clear(struct rep_sweep_set *set)
+{
+    free(set->place);
+    *set = (struct rep_sweep_set){0};
+}
+
+/* ---- walks ----------------------------------------------------------------
+ */
+
+void rep_sweep_init(struct rep_sweep *s)
+{
+    *s = (struct rep_sweep){0};
+}
+
+void rep_sweep_fini(struct rep_sweep *s)
+{
+    clear(&s->now);
+    clear(&s->next);
+}
+
+bool rep_sweep_ask(struct rep_sweep *s, uint64_t hash, uint64_t version)
+{
+    while (s->next.n >= REP_SWEEP_FLOORS) {
+        (void)rep_sweep_step(s);
+    }
+    return add(&s->next, hash, version);
 }
 
 struct found {
-    const struct rep_sweep *sweep;
+    const struct rep_sweep_set *floors;
     unsigned n;
     struct {
         char key[KEY_MAX_LENGTH];
@@ -35,11 +108,10 @@ static bool visit(void *ctx, struct item *it)
     struct found *f = ctx;
     uint64_t floor;
 
-    if (it->version >= f->sweep->below) {
+    if (it->version >= f->floors->below) {
         return true;
     }
-    floor = rep_floor_get(f->sweep->floors,
-                          hash_key_agreed(item_key(it), it->nkey));
+    floor = find(f->floors, hash_key_agreed(item_key(it), it->nkey));
     if (floor <= it->version) {
         return true;
     }
@@ -53,19 +125,27 @@ static bool visit(void *ctx, struct item *it)
     return true;
 }
 
+/* The walk over what has come takes its turn; false: nothing has. */
+static bool begin(struct rep_sweep *s)
+{
+    if (s->next.n == 0) {
+        return false;
+    }
+    s->now = s->next;
+    s->next = (struct rep_sweep_set){0};
+    s->walking = true;
+    s->cursor = (struct store_cursor){0};
+    return true;
+}
+
 bool rep_sweep_step(struct rep_sweep *s)
 {
     struct found f;
 
-    if (!s->walking) {
-        if (!s->again) {
-            return false;
-        }
-        s->walking = true;
-        s->again = false;
-        s->cursor = (struct store_cursor){0};
+    if (!s->walking && !begin(s)) {
+        return false;
     }
-    f.sweep = s;
+    f.floors = &s->now;
     f.n = 0;
     (void)store_walk(&s->cursor, SWEEP_ITEMS, visit, &f);
     for (unsigned i = 0; i < f.n; i++) {
@@ -76,6 +156,9 @@ bool rep_sweep_step(struct rep_sweep *s)
          * stays. */
         (void)!store_apply_floor(&key, f.list[i].floor, 0);
     }
-    s->walking = !s->cursor.done;
+    if (s->cursor.done) {
+        s->walking = false;
+        clear(&s->now);
+    }
     return rep_sweep_pending(s);
 }

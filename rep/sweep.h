@@ -4,41 +4,56 @@
  * The store's index cannot look up an agreed hash, so a walk over the store
  * removes what such floors forbid, some thousands of items a step. It belongs
  * to the node, not to a link: a floor that has come stands, whether or not
- * the link that brought it still does, and whoever sends it again will find
- * it known.
+ * the link that brought it still does. Floors are kept here until they are
+ * carried out: the table of floors may let go of them before.
  *
- * Layer:     4. Includes store.h, rep/floor.h.
+ * Layer:     4. Includes store.h.
  * Threads:   the replication thread.
  * Locks:     takes STRIPE and FLOOR through the store; holds none on return.
- * Ownership: the caller holds the struct; rep_sweep_init begins.
+ * Ownership: the caller holds the struct; rep_sweep_init begins,
+ *            rep_sweep_fini frees what it holds.
  */
 #ifndef REP_SWEEP_H
 #define REP_SWEEP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/util.h"
-#include "rep/floor.h"
 #include "store.h"
 
-struct rep_sweep {
-    struct rep_floor *floors; /* borrowed */
-    bool walking;
-    bool again;     /* floors came since the walk began */
-    uint64_t below; /* greatest floor that came by hash */
-    struct store_cursor cursor;
+/* Floors kept at most; what is more waits for a whole walk. */
+#define REP_SWEEP_FLOORS ((size_t)1 << 19)
+
+/* A set of floors by hash, open addressing. */
+struct rep_sweep_set {
+    size_t n, size; /* in use; places, a power of two, or 0 */
+    uint64_t below; /* the greatest version */
+    struct rep_sweep_floor {
+        uint64_t hash, version; /* version 0: free */
+    } * place;
 };
 
-void rep_sweep_init(struct rep_sweep *s, struct rep_floor *floors);
+struct rep_sweep {
+    bool walking;
+    struct store_cursor cursor;
+    struct rep_sweep_set now;  /* of the walk */
+    struct rep_sweep_set next; /* came since it began */
+};
 
-/* A floor of `version` has been raised by hash. */
-void rep_sweep_ask(struct rep_sweep *s, uint64_t version);
+void rep_sweep_init(struct rep_sweep *s);
+void rep_sweep_fini(struct rep_sweep *s);
+
+/* A floor has come by hash. Without memory for it, or with too many, it takes
+ * as long as the walk under way. False: out of memory, it is not kept. */
+bool rep_sweep_ask(struct rep_sweep *s, uint64_t hash,
+                   uint64_t version) MUST_CHECK;
 
 /* True until all that was asked for is carried out. */
 static inline bool rep_sweep_pending(const struct rep_sweep *s)
 {
-    return s->walking || s->again;
+    return s->walking || s->next.n > 0;
 }
 
 /* A slice of it; the same answer as rep_sweep_pending afterwards. */

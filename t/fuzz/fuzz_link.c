@@ -173,7 +173,7 @@ static void start(void)
     w.log = rep_log_new(REP_LOG_BYTES_MIN, w.floors);
     w.runs = rep_runs_new(w.log, 1);
     store_observe(rep_log_observer(w.log));
-    rep_sweep_init(&w.sweep, w.floors);
+    rep_sweep_init(&w.sweep);
     if (w.hints == NULL) {
         w.hints = rep_hints_new(REP_HINTS_RATE);
     }
@@ -202,6 +202,7 @@ static void stop(void)
     store_observe(NULL);
     rep_auth_secret_free(w.secret);
     w.secret = NULL;
+    rep_sweep_fini(&w.sweep);
     rep_runs_free(w.runs);
     rep_log_free(w.log);
     rep_floor_free(w.floors);

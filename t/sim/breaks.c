@@ -175,13 +175,11 @@ bool __wrap_rep_say_flush(struct rep_say *say, uint8_t hops)
     return broken(SCAN_SENDS_FLUSHES) || __real_rep_say_flush(say, hops);
 }
 
-void __real_rep_sweep_ask(struct rep_sweep *s, uint64_t v);
-void __wrap_rep_sweep_ask(struct rep_sweep *s, uint64_t v);
-void __wrap_rep_sweep_ask(struct rep_sweep *s, uint64_t v)
+bool __real_rep_sweep_ask(struct rep_sweep *s, uint64_t hash, uint64_t v);
+bool __wrap_rep_sweep_ask(struct rep_sweep *s, uint64_t hash, uint64_t v);
+bool __wrap_rep_sweep_ask(struct rep_sweep *s, uint64_t hash, uint64_t v)
 {
-    if (!broken(HASH_FLOORS_SWEEP)) {
-        __real_rep_sweep_ask(s, v);
-    }
+    return broken(HASH_FLOORS_SWEEP) || __real_rep_sweep_ask(s, hash, v);
 }
 
 bool __real_store_apply_barrier(uint64_t v, uint32_t source);

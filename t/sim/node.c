@@ -486,6 +486,7 @@ static void release(struct sim_node *n)
     }
     rep_core_free(n->core);
     rep_runs_free(n->runs);
+    rep_sweep_fini(&n->sweep);
     rep_log_free(n->log);
     rep_floor_free(n->floors);
     n->core = NULL;
@@ -561,7 +562,7 @@ void sim_node_start(unsigned node)
                                    .hello = hello,
                                    .event = post,
                                    .ctx = n};
-    rep_sweep_init(&n->sweep, n->floors);
+    rep_sweep_init(&n->sweep);
     config.run = n->run;
     config.seed = sim_random();
     config.peers = n->npeers;

@@ -250,8 +250,26 @@ static uint64_t barrier_of(unsigned node)
 /* The table of floors has let go of it, which who was away is told. */
 static bool is_forgotten(unsigned node, unsigned key, uint64_t version)
 {
+    const struct rep_floor *floors = sim_nodes[node].floors;
+
     return version <= knows[node].key[key].floor &&
-           rep_floor_get(sim_nodes[node].floors, agreed[key]) < version;
+           rep_floor_past(floors, rep_floor_cell(floors, agreed[key])) >=
+               version;
+}
+
+/* What the peer has lost floors of is offered to it: that it wants the state,
+ * or that it is gone, comes behind the acknowledgement. */
+static bool is_offered(unsigned peer, unsigned key, uint64_t version)
+{
+    const struct rep_floor *floors = sim_nodes[peer].floors;
+    unsigned cell = rep_floor_cell(floors, agreed[key]);
+
+    for (int w = 0; w < REP_FLOOR_WATCHERS; w++) {
+        if (rep_floor_missed(floors, w, cell) >= version) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* acked[P] = p: P's states reach ours at p, or were lawfully removed. */
@@ -271,7 +289,7 @@ void sim_oracle_acked(const struct rep_log *log, int reader, uint64_t pos)
         uint64_t version = knows[node].logged[k];
 
         if (version > knows[node].removed[k] &&
-            !is_forgotten(node, k, version) &&
+            !is_forgotten(node, k, version) && !is_offered(peer, k, version) &&
             knows[node].logged_pos[k] <= pos &&
             greater(l->item, l->floor) < version && barrier < version) {
             sim_fail("node %u acknowledged %llu to %u without %llx of key %c",

@@ -98,7 +98,7 @@ static void start(size_t floor_bytes)
     floors = rep_floor_new(floor_bytes);
     rlog = rep_log_new(MIB, floors);
     store_observe(rep_log_observer(rlog));
-    rep_sweep_init(&sweep, floors);
+    rep_sweep_init(&sweep);
     config = (struct rep_apply_config){
         .floors = floors, .sweep = &sweep, .log = rlog, .fd = 7};
     config.reader = rep_log_open(rlog, &pos);
@@ -124,6 +124,7 @@ void teardown(void)
 {
     rep_apply_free(ap);
     store_observe(NULL);
+    rep_sweep_fini(&sweep);
     rep_log_free(rlog);
     rep_floor_free(floors);
     store_fini();

@@ -728,6 +728,7 @@ static void add_beginnings(Suite *s)
     TCase *small = tcase_create("little room");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, resume_is_all_that_is_said_until_the_peers_came, 0,
                         2 * CUTS);
@@ -745,6 +746,7 @@ static void add_beginnings(Suite *s)
     tcase_add_test(t, a_run_that_knows_more_than_there_is_gets_everything);
     tcase_add_test(t, another_run_of_the_node_gets_everything);
     suite_add_tcase(s, small);
+    tcase_set_timeout(small, 30);
     tcase_add_checked_fixture(small, setup_small, teardown);
     tcase_add_test(small, what_floors_do_not_tell_any_more_is_missed);
     tcase_add_test(small, what_is_missed_later_is_told_later);
@@ -759,6 +761,7 @@ static void add_marks(Suite *s)
     TCase *t = tcase_create("marks");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_position_follows_what_was_sent, 0, CUTS);
     tcase_add_test(t, while_changes_come_positions_are_rare);

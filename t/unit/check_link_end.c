@@ -191,6 +191,7 @@ static void add_ends(Suite *s)
     TCase *t = tcase_create("ends");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_wrong_byte_closes_with_an_error, 0, 5 * CUTS);
     tcase_add_test(t, what_came_before_a_wrong_byte_stays);

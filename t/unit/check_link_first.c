@@ -512,6 +512,7 @@ static void add_hellos(Suite *s)
     TCase *t = tcase_create("hello");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_dialler_speaks_first, 0, CUTS);
     tcase_add_loop_test(t, an_acceptor_is_silent_until_it_has_heard_a_hello, 0,
@@ -539,6 +540,7 @@ static void add_secrets(Suite *s)
     TCase *t = tcase_create("secret");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, two_who_have_the_secret_link, 0, 2 * CUTS);
     tcase_add_loop_test(t, an_acceptor_proves_nothing_to_who_is_wrong, 0, CUTS);

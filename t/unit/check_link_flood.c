@@ -207,6 +207,7 @@ static void add_tests(Suite *s)
     TCase *t = tcase_create("hints and floods");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, hints_go_when_nothing_else_waits);
     tcase_add_test(t, hints_are_left_out_while_a_copy_is_under_way);

@@ -696,6 +696,7 @@ static void add_offers(Suite *s)
     TCase *few = tcase_create("few floors");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, what_the_peer_missed_is_offered);
     tcase_add_test(t, only_what_is_not_above_it_is_offered);
@@ -711,6 +712,7 @@ static void add_offers(Suite *s)
     tcase_add_test(t, all_offers_within_the_credit_are_answered);
     tcase_add_test(t, too_many_offers_close_the_link);
     suite_add_tcase(s, few);
+    tcase_set_timeout(few, 30);
     tcase_add_checked_fixture(few, setup_small, teardown);
     tcase_add_test(few, what_was_removed_here_is_answered_by_gone);
 }
@@ -720,6 +722,7 @@ static void add_large(Suite *s)
     TCase *t = tcase_create("large values");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_large_value_goes_in_parts, 0, 4);
     tcase_add_test(t, others_pass_between_its_parts);
@@ -739,6 +742,7 @@ static void add_times(Suite *s)
     TCase *t = tcase_create("times");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_touch_goes_without_the_value);
     tcase_add_test(t, a_touch_of_what_is_not_held_is_answered_by_want);

@@ -234,6 +234,7 @@ static void add_tests(Suite *s)
     TCase *small = tcase_create("a small log");
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, who_dialled_gets_a_copy_and_its_end, 0, CUTS);
     tcase_add_loop_test(t, who_was_dialled_copies_first, 0, CUTS);
@@ -246,6 +247,7 @@ static void add_tests(Suite *s)
     tcase_add_test(t, it_is_drained_when_the_kernel_has_nothing_left);
     tcase_add_test(t, it_is_sent_no_hints_and_remembered_by_nobody);
     suite_add_tcase(s, small);
+    tcase_set_timeout(small, 30);
     tcase_add_checked_fixture(small, setup_small, teardown);
     tcase_add_test(small, what_fell_off_the_log_is_scanned_for);
 }

@@ -287,6 +287,7 @@ START_TEST(a_large_value_is_what_it_was)
     static const size_t sizes[] = {1, 16384, 16385, FRAME_WHOLE_MAX + 1, VALUE};
     size_t n = sizes[_i];
     struct frame_stream parts = {0};
+    unsigned wrong = 0;
     int rounds = 0;
 
     ck_assert(begin_large(n));
@@ -298,8 +299,9 @@ START_TEST(a_large_value_is_what_it_was)
     ck_assert_uint_eq(n_received, n);
     ck_assert_uint_eq(parts.left, 0);
     for (size_t i = 0; i < n; i++) {
-        ck_assert_uint_eq(received[i], i % 251);
+        wrong += received[i] != i % 251 ? 1U : 0U;
     }
+    ck_assert_uint_eq(wrong, 0);
 }
 END_TEST
 
@@ -368,6 +370,7 @@ int main(void)
     int failed;
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, nothing_put_is_nothing_sent);
     tcase_add_test(t, messages_share_a_batch);

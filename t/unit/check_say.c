@@ -600,6 +600,7 @@ int main(void)
     int failed;
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, an_item_is_said_with_all_it_has);
     tcase_add_test(t, a_cas_that_is_the_version_is_left_out);

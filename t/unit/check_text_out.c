@@ -199,6 +199,7 @@ START_TEST(large_values_go_by_reference_and_whole)
                                    300001, 1000 * 1024};
     size_t n = sizes[_i];
     uint64_t v = set_big("big", n);
+    unsigned wrong = 0;
     char head[64];
     size_t head_n = (size_t)snprintf(head, sizeof(head),
                                      "rep big 0 0 %zu %llu\r\n", n, U(v));
@@ -209,8 +210,9 @@ START_TEST(large_values_go_by_reference_and_whole)
     ck_assert_uint_eq(sent_n, head_n + n + 2);
     ck_assert(memcmp(sent, head, head_n) == 0);
     for (size_t i = 0; i < n; i++) {
-        ck_assert_int_eq(sent[head_n + i], nth(i));
+        wrong += sent[head_n + i] != nth(i) ? 1U : 0U;
     }
+    ck_assert_uint_eq(wrong, 0);
     ck_assert(memcmp(sent + sent_n - 2, "\r\n", 2) == 0);
 }
 END_TEST
@@ -429,6 +431,7 @@ int main(void)
     int failed;
 
     suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, an_item_is_rep_with_its_cas);
     tcase_add_test(t, what_2_x_cannot_take_is_a_delete);

@@ -247,7 +247,7 @@ static void start(size_t floor_bytes, size_t log_bytes)
     rlog = rep_log_new(log_bytes, floors);
     runs = rep_runs_new(rlog, 1);
     store_observe(rep_log_observer(rlog));
-    rep_sweep_init(&sweep, floors);
+    rep_sweep_init(&sweep);
     env = (struct rep_link_env){.floors = floors,
                                 .sweep = &sweep,
                                 .log = rlog,
@@ -285,6 +285,7 @@ void teardown(void)
     rep_auth_secret_free(secrets[0]);
     rep_auth_secret_free(secrets[1]);
     store_observe(NULL);
+    rep_sweep_fini(&sweep);
     rep_runs_free(runs);
     rep_log_free(rlog);
     rep_floor_free(floors);
