@@ -306,7 +306,28 @@ static enum rep_scan_status step_scan(struct rep_link *link,
     return status;
 }
 
-/* One that follows begins when the peer has processed this one. */
+/* One that follows begins when the peer has processed the one before. What was
+ * lost before that began was in it: then nothing is left to be scanned. */
+static void want_scan(struct rep_link *link)
+{
+    struct link_v3 *v = &link->v3;
+    const struct rep_run *run = link->run;
+
+    if (v->offers_due && !run->scan.owed) {
+        link_v3_lost(link, REP_SCAN_NONE, false); /* nothing but offers */
+        link->scan_wanted = true;
+    }
+    if (!link->scan_wanted || link->scanning || v->scan_written) {
+        return;
+    }
+    if (run->scan.owed) {
+        (void)!begin_scan(link);
+        return;
+    }
+    link->scan_wanted = false;
+    link_tell(link, REP_EV_SCAN_DONE);
+}
+
 static void fill_scan(struct rep_link *link)
 {
     const struct rep_scan_calls calls = {
@@ -315,17 +336,10 @@ static void fill_scan(struct rep_link *link)
         .below = looks_below(link) ? scan_below : NULL,
         .floor = scan_floor,
     };
-    const struct rep_run *run = link->run;
     struct link_v3 *v = &link->v3;
     enum rep_scan_status status;
 
-    if (v->offers_due && !run->scan.owed) {
-        link_v3_lost(link, REP_SCAN_NONE, false); /* nothing but offers */
-        link->scan_wanted = true;
-    }
-    if (link->scan_wanted && !link->scanning && !v->scan_written) {
-        (void)!begin_scan(link);
-    }
+    want_scan(link);
     if (!link->scanning) {
         return;
     }
