@@ -115,6 +115,16 @@ bool store_ref(struct item *it) MUST_CHECK;
 /* Drops a reference. No stripe held by this thread. */
 void store_unref(struct item *it);
 
+/* Where a value lies. Taken while its item is held, it may be read without
+ * for as long as the item is referenced; the item's header may not: its bits,
+ * which tell the same, change with every hit. */
+struct store_view {
+    const char *data;               /* NULL: in chunks */
+    const struct item_chunk *first; /* of them */
+    size_t nbytes;
+};
+struct store_view store_view(const struct item *it);
+
 /* ---- writing ------------------------------------------------------- */
 
 enum store_status {

@@ -38,15 +38,6 @@ struct store_new {
     size_t nbytes;
 };
 
-/* A value as it can be copied without the stripe lock, from an item that is
- * referenced. Taken while it is held. */
-struct store_view {
-    const char *data;               /* NULL: in chunks */
-    const struct item_chunk *first; /* of them */
-    size_t nbytes;
-};
-struct store_view store_view(const struct item *it);
-
 /* Draws a version for a change, or passes the peer's on, and records it. */
 uint64_t store_record_locked(enum store_op op, const struct store_key *key,
                              uint64_t version, uint32_t source);

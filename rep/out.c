@@ -103,7 +103,8 @@ bool rep_out_begin_large(struct rep_out *out, const struct frame_msg *msg,
     }
     out->large = it;
     out->left = it->nbytes;
-    out->chunk = item_is_chained(it) ? item_chunk_first(it) : NULL;
+    out->value = store_view(it);
+    out->chunk = out->value.first;
     out->at = 0;
     return true;
 }
@@ -112,8 +113,8 @@ bool rep_out_begin_large(struct rep_out *out, const struct frame_msg *msg,
 static void copy_next(struct rep_out *out, uint8_t *p, size_t n)
 {
     out->left -= (uint32_t)n;
-    if (out->chunk == NULL) {
-        memcpy(p, item_data(out->large) + out->at, n);
+    if (out->value.data != NULL) {
+        memcpy(p, out->value.data + out->at, n);
         out->at += (uint32_t)n;
         return;
     }

@@ -39,7 +39,8 @@ struct rep_out {
 
     struct item *large; /* its value is under way; NULL: none */
     uint32_t left;      /* bytes of it to come */
-    struct item_chunk *chunk;
+    struct store_view value;
+    const struct item_chunk *chunk; /* of it that is being written */
     uint32_t at; /* bytes of the chunk (or of the value) written */
 };
 

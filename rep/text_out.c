@@ -28,14 +28,16 @@ void rep_text_fini(struct rep_text_out *out)
 /* ---- the large value ------------------------------------------------------
  */
 
-/* One iovec, or none when it begins before `skip`, which it shortens. */
-static unsigned add_piece(struct iovec *iov, void *p, size_t n, size_t *skip)
+/* One iovec, or none when it ends before `skip`, which it shortens. The kernel
+ * does not write to it. */
+static unsigned add_piece(struct iovec *iov, const void *p, size_t n,
+                          size_t *skip)
 {
     if (*skip >= n) {
         *skip -= n;
         return 0;
     }
-    *iov = (struct iovec){(char *)p + *skip, n - *skip};
+    *iov = (struct iovec){(char *)(uintptr_t)p + *skip, n - *skip};
     *skip = 0;
     return 1;
 }
@@ -43,27 +45,24 @@ static unsigned add_piece(struct iovec *iov, void *p, size_t n, size_t *skip)
 unsigned rep_text_value(const struct rep_text_out *out, struct iovec *iov,
                         unsigned most)
 {
-    static char line_end[2] = {'\r', '\n'};
-    const struct item *it = out->big;
+    const struct store_view *v = &out->value;
     unsigned n = 0;
     size_t skip;
 
-    if (it == NULL) {
+    if (out->big == NULL || most == 0) {
         return 0;
     }
-    skip = (size_t)it->nbytes + 2 - out->big_left;
-    if (!item_is_chained(it)) {
-        n +=
-            n < most ? add_piece(&iov[n], item_data(it), it->nbytes, &skip) : 0;
-    } else {
-        for (struct item_chunk *c = item_chunk_first(it); c != NULL && n < most;
-             c = item_chunk_next(c)) {
-            n += add_piece(&iov[n], c->data, c->used, &skip);
-        }
+    skip = v->nbytes + 2 - out->big_left;
+    if (v->data != NULL) {
+        n = add_piece(&iov[0], v->data, v->nbytes, &skip);
+    }
+    for (const struct item_chunk *c = v->first; c != NULL && n < most;
+         c = item_chunk_next(c)) {
+        n += add_piece(&iov[n], c->data, c->used, &skip);
     }
     /* Full before the end of the value: more pieces come next time. */
     if (n < most) {
-        n += add_piece(&iov[n], line_end, sizeof(line_end), &skip);
+        n += add_piece(&iov[n], "\r\n", 2, &skip);
     }
     return n;
 }
@@ -141,6 +140,7 @@ bool rep_text_item(struct rep_text_out *out, struct item *it)
     }
     put_rep(out, it);
     out->big = it;
+    out->value = store_view(it);
     out->big_left = it->nbytes + 2;
     return true;
 }

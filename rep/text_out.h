@@ -32,10 +32,11 @@
 struct rep_text_out {
     char *buf;
     size_t len, room;
-    struct item *big;  /* its value follows buf, then CR LF; NULL: none */
-    uint32_t big_left; /* bytes of it not sent yet, CR LF included */
-    uint64_t items;    /* figures: items written */
-    uint64_t removals; /* deletes written */
+    struct item *big;        /* its value follows buf, then CR LF; NULL: none */
+    struct store_view value; /* that */
+    uint32_t big_left;       /* bytes of it not sent yet, CR LF included */
+    uint64_t items;          /* figures: items written */
+    uint64_t removals;       /* deletes written */
 };
 
 void rep_text_init(struct rep_text_out *out, char *buf, size_t room);

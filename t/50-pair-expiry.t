@@ -87,6 +87,8 @@ $c[0]->ask('touch fresh3 0');
 my @cas = map { ($c[0]->gets("fresh$_"))[2] } 1 .. 3;
 is $c[0]->set('stale', 'old'), 'STORED';
 my $stale = ($c[0]->gets('stale'))[2];
+# Two changes on two nodes within a millisecond are ordered by counter and slot.
+have_ok(\@c, 'stale', 'old');
 is $c[1]->set('stale', 'new'), 'STORED';
 have_ok(\@c, 'stale', 'new');
 ok settled(), 'in sync';
