@@ -11,6 +11,7 @@
 #include "reply.h"
 #include "settings.h"
 #include "stats.h"
+#include "store_stats.h"
 #include "upload.h"
 
 /* Values up to this are copied, larger ones sent from where they lie: the

@@ -28,6 +28,7 @@
 #include "process.h"
 #include "settings.h"
 #include "store.h"
+#include "store_stats.h"
 #include "thread.h"
 
 /* What a build without replication lacks; nothing else here knows. */

@@ -17,6 +17,7 @@
 #include "reply.h"
 #include "settings.h"
 #include "store.h"
+#include "store_stats.h"
 
 enum {
     FIRST_ROOM = 8192,          /* of a text that grows */

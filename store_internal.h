@@ -16,6 +16,7 @@
 #include "assoc.h"
 #include "lru.h"
 #include "store.h"
+#include "store_stats.h"
 
 struct store {
     struct store_config config;            /* [c] */

@@ -8,6 +8,7 @@
 #include "prefix.h"
 #include "reply.h"
 #include "settings.h"
+#include "store_stats.h"
 
 /* ---- set, add, replace, append, prepend, cas ------------------------- */
 

@@ -25,6 +25,7 @@
 #include "base/version.h"
 #include "rep/hints.h"
 #include "store.h"
+#include "store_stats.h"
 
 enum {
     KEYS = 2000000,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "rep/link_internal.h"
+#include "store_stats.h"
 
 void link_tell(struct rep_link *link, enum rep_event_kind kind)
 {

@@ -9,6 +9,7 @@
 #include "lru.h"
 #include "sim.h"
 #include "slabs.h"
+#include "store_stats.h"
 
 #define ARENA       ((size_t)48 * MIB)
 #define STRIPES     8

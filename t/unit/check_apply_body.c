@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store_stats.h"
 #include "t/unit/applying.h"
 
 /* ---- order ---- */

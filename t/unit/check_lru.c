@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "store.h"
+#include "store_stats.h"
 
 enum { VALUE = 1000 };
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "store.h"
+#include "store_stats.h"
 
 enum { THREADS = 4, STEPS = 100000, KEYS = 60000, SMALL = 700, BIG = 1200000 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store_stats.h"
 #include "t/unit/linking.h"
 
 static uint64_t store_value(const char *name, const char *value, size_t n,
