@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "conn.h"
 #include "counters.h"
+#include "listen_spec.h"
 #include "settings.h"
 #include "slot.h"
 #include "thread.h"
@@ -285,154 +286,92 @@ static int bind_element(const struct element *e)
 
 /* ---- the grammar of -l --------------------------------------------- */
 
-static bool starts_with(const char *text, const char *prefix)
+/* What no parser can know: the process has no TLS. */
+static bool tls_refused(enum listen_tls tls)
 {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
+    static const char *const names[] = {
+        [LISTEN_TLS_NONE] = "notls",
+        [LISTEN_TLS_BASIC] = "btls",
+        [LISTEN_TLS_MUTUAL] = "otls", /* as stock prints it */
+    };
 
-static bool parse_tls(char **at)
-{
-    static const struct {
-        const char *prefix;
-        const char *name; /* as stock prints it */
-    } rows[] = {{"notls:", "notls"}, {"btls:", "btls"}, {"mtls:", "otls"}};
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (starts_with(*at, rows[i].prefix)) {
-            log_print(0, "'%s' option is valid only when SSL is enabled\n",
-                      rows[i].name);
-            return false;
-        }
+    if (tls == LISTEN_TLS_UNSAID) {
+        return false;
     }
+    log_print(0, "'%s' option is valid only when SSL is enabled\n", names[tls]);
     return true;
 }
 
-/* "proto[NAME]:"; a name is compared over its own length only, and one that
- * is not known changes nothing, as in stock. */
-static bool parse_protocol(char **at, enum conn_protocol *protocol)
+static void tell_fault(enum listen_spec_status status, struct listen_text fault)
 {
-    static const char ascii[] = "ascii";
-    static const char negotiating[] = "negotiating";
-    char *name;
-    char *end;
-    size_t n;
+    static const char *const texts[] = {
+        [LISTEN_SPEC_BAD_PROTOCOL] = "Invalid protocol spec",
+        [LISTEN_SPEC_PROXY] = "Server not built with proxy",
+        [LISTEN_SPEC_BAD_TAG] = "Invalid tag in socket config",
+        [LISTEN_SPEC_TAG_LENGTH] = ("Listener tags must be between 1 and 8 "
+                                    "characters"),
+        [LISTEN_SPEC_BAD_IPV6] = "Invalid IPV6 address",
+        [LISTEN_SPEC_BAD_PORT] = "Invalid port number",
+    };
 
-    if (!starts_with(*at, "proto[")) {
-        return true;
-    }
-    name = *at + strlen("proto[");
-    end = strchr(name, ']');
-    if (end == NULL || end[1] != ':') {
-        log_print(0, "Invalid protocol spec: \"%s\"\n", name - 1);
-        return false;
-    }
-    n = (size_t)(end - name);
-    if (n <= strlen(ascii) && strncmp(name, ascii, n) == 0) {
-        *protocol = CONN_ASCII;
-    } else if (n <= strlen(negotiating) && strncmp(name, negotiating, n) == 0) {
-        *protocol = CONN_AUTO;
-    }
-    *at = end + 2;
-    return true;
+    log_print(0, "%s: \"%.*s\"%s", texts[status], (int)fault.len, fault.ptr,
+              status == LISTEN_SPEC_BAD_IPV6 ? "" : "\n"); /* as in stock */
 }
 
-/* "tag[NAME]:" or "tag_NAME_:": checked, of no use here. */
-static bool parse_tag(char **at)
+static enum conn_protocol protocol_of(enum listen_protocol said)
 {
-    char *name;
-    char *end;
-
-    if (!starts_with(*at, "tag[") && !starts_with(*at, "tag_")) {
-        return true;
+    switch (said) {
+    case LISTEN_ASCII:
+        return CONN_ASCII;
+    case LISTEN_NEGOTIATING:
+        return CONN_AUTO;
+    case LISTEN_BINARY:
+    case LISTEN_PROTOCOL_UNSAID:
+        break;
     }
-    name = *at + strlen("tag[");
-    end = strchr(name, name[-1] == '[' ? ']' : '_');
-    if (end == NULL || end[1] != ':') {
-        log_print(0, "Invalid tag in socket config: \"%s\"\n", *at);
-        return false;
-    }
-    if (end == name || end - name > 8) {
-        log_print(0,
-                  "Listener tags must be between 1 and 8 characters: "
-                  "\"%.*s\"\n",
-                  (int)(end - name), name);
-        return false;
-    }
-    *at = end + 2;
-    return true;
+    return settings.binding_protocol == 1 ? CONN_ASCII : CONN_AUTO;
 }
 
-/* Splits "host:port" or "[v6]:port"; *port receives the text after the colon
- * or NULL. */
-static bool parse_host(char *at, const char **host, const char **port)
+/* Turns one element of the list into what is bound. `host` has room for all
+ * of it. False, said, when it cannot be. */
+static bool read_element(struct listen_text text, char *host, struct element *e)
 {
-    char *colon = strchr(at, ':');
-    char *end;
+    struct listen_spec spec;
+    struct listen_text fault;
+    enum listen_spec_status status = listen_spec_parse(text, &spec, &fault);
 
-    *host = at;
-    *port = NULL;
-    if (at[0] == '[') {
-        end = strchr(at, ']');
-        if (end == NULL) {
-            log_print(0, "Invalid IPV6 address: \"%s\"", at);
-            return false;
-        }
-        *end = '\0';
-        *host = at + 1;
-        *port = end[1] == ':' ? end + 2 : NULL;
-    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
-        *colon = '\0';
-        *port = colon + 1;
-    }
-    return true;
-}
-
-/* Parses one element in place. */
-static bool parse_element(char *text, struct element *e)
-{
-    const char *port;
-    char *at = text;
-    char *end;
-    long number;
-
-    e->port = settings.port;
-    e->protocol = settings.binding_protocol == 1 ? CONN_ASCII : CONN_AUTO;
-    if (!parse_tls(&at) || !parse_protocol(&at, &e->protocol) ||
-        !parse_tag(&at) || !parse_host(at, &e->host, &port)) {
+    if (tls_refused(spec.tls)) {
         return false;
     }
-    if (port != NULL) {
-        number = strtol(port, &end, 10);
-        if (end == port || *end != '\0') {
-            log_print(0, "Invalid port number: \"%s\"\n", port);
-            return false;
-        }
-        /* No range check: the port wraps, as in stock. */
-        e->port = (int)(number & 0xffff);
+    if (status != LISTEN_SPEC_OK) {
+        tell_fault(status, fault);
+        return false;
     }
-    if (strcmp(e->host, "*") == 0) {
-        e->host = NULL;
-    }
+    memcpy(host, spec.host.ptr, spec.host.len);
+    host[spec.host.len] = '\0';
+    e->host = strcmp(host, "*") == 0 ? NULL : host;
+    e->port = spec.has_port ? spec.port : settings.port;
+    e->protocol = protocol_of(spec.protocol);
     return true;
 }
 
 /* Binds every element of the list: as bind_element. */
 static int bind_list(const char *text)
 {
-    char *copy = strdup(text);
-    char *rest = NULL;
+    struct listen_text list = {text, strlen(text)};
+    struct listen_text one;
+    char *host = malloc(list.len + 1);
     int result = 0;
 
-    if (copy == NULL) {
+    if (host == NULL) {
         return -ENOMEM;
     }
-    for (char *token = strtok_r(copy, ";,", &rest);
-         token != NULL && result == 0; token = strtok_r(NULL, ";,", &rest)) {
+    while (result == 0 && listen_spec_next(&list, &one)) {
         struct element e;
 
-        result = parse_element(token, &e) ? bind_element(&e) : 1;
+        result = read_element(one, host, &e) ? bind_element(&e) : 1;
     }
-    free(copy);
+    free(host);
     return result;
 }
 
