@@ -13,10 +13,7 @@
 #include "stats.h"
 #include "store_stats.h"
 #include "upload.h"
-
-/* Values up to this are copied, larger ones sent from where they lie: the
- * crossover measured between 1 and 2 KiB pipelined, 4 to 8 KiB alone. */
-#define COPY_MAX (2 * KIB)
+#include "value.h"
 
 enum {
     BATCH = 16,  /* keys of a multiget whose cache misses overlap */
@@ -27,7 +24,7 @@ enum {
 };
 
 /* The room one key of a get may need. */
-#define VALUE_ROOM (TEXT_VALUE_HEADER_MAX + COPY_MAX + END_MAX)
+#define VALUE_ROOM (TEXT_VALUE_HEADER_MAX + VALUE_COPY_MAX + END_MAX)
 
 _Static_assert(VALUE_ROOM < OUT_BYTES, "one copied value fits an empty buffer");
 
@@ -90,94 +87,6 @@ static inline char *put_header(struct out *out, const struct request *req,
                              it->nbytes, wants_cas(req) ? &cas : NULL);
 }
 
-/* Where a hit finds the item, before it warms it. */
-static inline enum hits_to place_of(const struct item *it)
-{
-    static const uint8_t places[] = {
-        [ITEM_SMALL] = HITS_HOT,
-        [ITEM_MAIN] = HITS_WARM,
-        [ITEM_TEMP] = HITS_TEMP,
-        [ITEM_NO_QUEUE] = HITS_COLD,
-    };
-    unsigned heat = atomic_load_explicit(&it->heat, memory_order_relaxed);
-    unsigned queue = heat >> 2 & 3;
-
-    return queue == ITEM_MAIN && (heat & 3) == 0 ? HITS_COLD
-                                                 : (enum hits_to)places[queue];
-}
-
-static inline void count_hit(struct command *cmd, const struct request *req,
-                             unsigned slab_class, enum hits_to place)
-{
-    struct counters *c = cmd->counters;
-
-    if (wants_touch(req)) {
-        COUNT(c, cmd_touch);
-        COUNT(c, touch_hits);
-        lookup_count_class(cmd, slab_class, CLASS_TOUCH_HITS);
-        return;
-    }
-    COUNT(c, cmd_get);
-    COUNT(c, get_hits);
-    lookup_count_class(cmd, slab_class, CLASS_GET_HITS);
-    counter_add(&c->hits_to[slab_class][place], 1);
-}
-
-static void count_miss(struct command *cmd, const struct request *req)
-{
-    if (wants_touch(req)) {
-        COUNT(cmd->counters, cmd_touch);
-        COUNT(cmd->counters, touch_misses);
-    } else {
-        COUNT(cmd->counters, cmd_get);
-        COUNT(cmd->counters, get_misses);
-    }
-}
-
-static void unref_item(void *owner)
-{
-    store_unref(owner);
-}
-
-/* Where a value lies, as read while its item was held: a reference keeps the
- * value in place, but others go on changing the header's bits. */
-struct value {
-    const char *data;         /* NULL: in pieces */
-    struct item_chunk *first; /* of them */
-    size_t n;                 /* bytes when not in pieces */
-    unsigned pieces;
-};
-
-static struct value value_of(const struct item *it)
-{
-    struct value v = {.first = item_chunk_first(it), .n = it->nbytes};
-
-    if (!item_is_chained(it)) {
-        v.data = item_data(it);
-        v.pieces = 1;
-    }
-    for (struct item_chunk *c = v.first; c != NULL; c = item_chunk_next(c)) {
-        v.pieces++;
-    }
-    return v;
-}
-
-/* References the value piece by piece; the last piece keeps the item. */
-static void ref_value(struct out *out, const struct value *v, struct item *it)
-{
-    struct item_chunk *c, *next;
-
-    if (v->data != NULL) {
-        out_ref(out, v->data, v->n, it, unref_item);
-        return;
-    }
-    for (c = v->first; c != NULL; c = next) {
-        next = item_chunk_next(c);
-        out_ref(out, c->data, c->used, next == NULL ? it : NULL,
-                next == NULL ? unref_item : NULL);
-    }
-}
-
 /* Sends a held item by reference and ends the hold. The header is written
  * first, under the hold, and taken back when there is no room for the rest:
  * making that room may allocate, so it comes after the hold. */
@@ -186,12 +95,12 @@ static enum get_result get_large(struct command *cmd, const struct request *req,
 {
     struct out *out = cmd->out;
     struct value value = value_of(it);
-    enum hits_to place = place_of(it);
+    enum hits_to place = value_place(it);
     char *end;
 
     if (!store_ref(it)) {
         store_release(it);
-        count_miss(cmd, req);
+        value_count_miss(cmd, wants_touch(req));
         return GET_DONE;
     }
     end = put_header(out, req, key, it);
@@ -201,9 +110,9 @@ static enum get_result get_large(struct command *cmd, const struct request *req,
         store_unref(it);
         return out_is_empty(out) ? GET_NO_MEMORY : GET_FULL;
     }
-    count_hit(cmd, req, it->slab_class, place);
+    value_count_hit(cmd, wants_touch(req), it->slab_class, place);
     out_wrote(out, end);
-    ref_value(out, &value, it);
+    value_ref(out, &value, it);
     out_bytes(out, "\r\n", 2);
     return GET_DONE;
 }
@@ -217,7 +126,7 @@ static inline void get_small(struct command *cmd, const struct request *req,
     memcpy(end, item_data(it), n);
     memcpy(end + n, "\r\n", 2);
     out_wrote(cmd->out, end + n + 2);
-    count_hit(cmd, req, it->slab_class, place_of(it));
+    value_count_hit(cmd, wants_touch(req), it->slab_class, value_place(it));
     store_hit(it);
     store_release(it);
 }
@@ -237,8 +146,8 @@ static enum get_result get_one(struct command *cmd, int fd,
     }
     it = get_hold(req, key, &why);
     if (it == NULL) {
-        count_miss(cmd, req);
-    } else if (LIKELY(it->nbytes <= COPY_MAX && !item_is_chained(it))) {
+        value_count_miss(cmd, wants_touch(req));
+    } else if (LIKELY(value_is_small(it))) {
         get_small(cmd, req, key, it);
     } else {
         result = get_large(cmd, req, key, it);
