@@ -26,6 +26,7 @@
 #include "listen_spec.h"
 #include "settings.h"
 #include "slot.h"
+#include "systemd.h"
 #include "thread.h"
 
 #define LISTENER_MAGIC 0x6c73746eU
@@ -171,9 +172,6 @@ static void set_options(int fd, int family)
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     set_option(fd, SOL_SOCKET, SO_LINGER, &no_linger, sizeof(no_linger));
-    if (family == AF_INET6) {
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    }
     if (family != AF_UNIX) {
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
@@ -204,6 +202,7 @@ static int add_listener(int fd, enum conn_transport transport,
 /* A new socket bound to `addr`; negative errno on failure. */
 static int bound_socket(int family, const struct sockaddr *addr, socklen_t len)
 {
+    static const int on = 1;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int error;
 
@@ -211,6 +210,9 @@ static int bound_socket(int family, const struct sockaddr *addr, socklen_t len)
         return -errno;
     }
     set_options(fd, family);
+    if (family == AF_INET6) {
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    }
     if (bind(fd, addr, len) != 0) {
         error = errno;
         (void)close(fd);
@@ -456,12 +458,42 @@ static bool bind_unix(char message[LISTEN_MESSAGE])
     return false;
 }
 
+/* ---- handed over --------------------------------------------------- */
+
+/* The sockets a service manager has opened stand for -l, -p and -s. */
+static bool take_over(char message[LISTEN_MESSAGE])
+{
+    int fd;
+
+    while ((fd = systemd_take(SYSTEMD_CLIENTS)) >= 0) {
+        struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof(addr);
+        int error;
+
+        (void)getsockname(fd, (struct sockaddr *)&addr, &len);
+        set_options(fd, addr.ss_family);
+        error =
+            add_listener(fd, addr.ss_family == AF_UNIX ? CONN_UNIX : CONN_TCP,
+                         protocol_of(LISTEN_PROTOCOL_UNSAID));
+        if (error != 0) {
+            (void)snprintf(message, LISTEN_MESSAGE,
+                           "failed to take over a socket: %s",
+                           strerror(-error));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool listen_bind(char message[LISTEN_MESSAGE])
 {
     counters = counters_new();
     if (counters == NULL) {
         describe_failure(message, ENOMEM);
         return false;
+    }
+    if (systemd_count(SYSTEMD_CLIENTS) > 0) {
+        return take_over(message);
     }
     return settings.socketpath != NULL ? bind_unix(message) : bind_tcp(message);
 }
@@ -490,6 +522,9 @@ static void write_ports(FILE *file)
         int family;
         uint16_t port = bound_port(l->fd, &family);
 
+        if (family == AF_UNIX) {
+            continue;
+        }
         (void)fprintf(file, "TCP INET%s: %u\n", family == AF_INET6 ? "6" : "",
                       (unsigned)port);
     }

@@ -29,6 +29,7 @@
 #include "settings.h"
 #include "store.h"
 #include "store_stats.h"
+#include "systemd.h"
 #include "thread.h"
 
 /* What a build without replication lacks; nothing else here knows. */
@@ -66,6 +67,7 @@ static struct {
     struct event *wake;
     int wake_fd;
     bool serving;
+    bool set_up;   /* the service manager may hear that it serves */
     bool graceful; /* SIGUSR1 */
 } self = {.wake_fd = -1};
 
@@ -82,6 +84,9 @@ static void serve(void)
     self.serving = true;
     if (!listen_open(self.base, message)) {
         log_fatal(EX_OSERR, "%s\n", message);
+    }
+    if (self.set_up) {
+        systemd_tell("READY=1\nSTATUS=Serving");
     }
 }
 
@@ -245,7 +250,12 @@ static void require_descriptors(int more)
 
 static void set_up(void)
 {
+    char error[LINE_MAX_BYTES];
     int loops;
+
+    if (!systemd_init(error, sizeof(error))) {
+        log_fatal(EX_OSERR, "%s\n", error);
+    }
 
     process_standard_files();
     process_check_large_pages();
@@ -276,6 +286,9 @@ static void set_up(void)
     }
     process_write_pid_file();
     process_ready();
+    self.set_up = true;
+    systemd_tell(self.serving ? "READY=1\nSTATUS=Serving"
+                              : "STATUS=Waiting for the copy of a peer");
 }
 
 /* ---- tear-down ----------------------------------------------------- */
@@ -284,6 +297,7 @@ static void tear_down(void)
 {
     int level = self.graceful ? 1 : INT_MAX;
 
+    systemd_tell("STOPPING=1");
     log_print(level, "asking workers to stop\n");
     listen_close();
     log_print(level, "closing connections\n");

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "listen_spec.h"
 #include "settings.h"
+#include "systemd.h"
 
 #define BACKLOG     64
 #define MAX_SOCKETS 32
@@ -78,74 +80,50 @@ static int listen_on_host(const char *host)
     return error == EADDRINUSE || self.n == before ? error : 0;
 }
 
-/* The address of an element of -l, without what precedes and follows it:
- * "notls:proto[x]:host:port", "[v6]:port", "v6". */
-static void host_of(const char *element, size_t len, char *host, size_t room)
+/* The address of an element of -l; empty for one that has none, of which the
+ * client port complains. */
+static void host_of(struct listen_text element, char *host, size_t room)
 {
-    static const char *const prefixes[] = {"notls:", "btls:", "mtls:"};
-    const char *end = element + len;
-    const char *colon;
+    struct listen_spec spec;
+    struct listen_text fault;
 
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        size_t n = strlen(prefixes[i]);
-
-        if (len > n && strncmp(element, prefixes[i], n) == 0) {
-            element += n;
-        }
+    if (listen_spec_parse(element, &spec, &fault) != LISTEN_SPEC_OK) {
+        spec.host.len = 0;
     }
-    while (strncmp(element, "proto[", 6) == 0 ||
-           strncmp(element, "tag[", 4) == 0) {
-        const char *close = memchr(element, ']', (size_t)(end - element));
-
-        if (close == NULL || close + 1 >= end) {
-            break;
-        }
-        element = close + 2; /* "]:" */
-    }
-    colon = memchr(element, ':', (size_t)(end - element));
-    if (element < end && *element == '[') {
-        const char *close = memchr(element, ']', (size_t)(end - element));
-
-        element++;
-        end = close != NULL ? close : end;
-    } else if (colon != NULL &&
-               memchr(colon + 1, ':', (size_t)(end - colon - 1)) == NULL) {
-        end = colon;
-    }
-    (void)snprintf(host, room, "%.*s", (int)(end - element), element);
+    (void)snprintf(host, room, "%.*s", (int)spec.host.len, spec.host.ptr);
 }
 
 /* The same address twice (with two client ports) is one listener of ours. */
-static bool listed_before(const char *list, const char *element,
+static bool listed_before(const char *text, struct listen_text element,
                           const char *host)
 {
-    while (list < element) {
-        char other[256];
-        size_t len = strcspn(list, ",;");
+    struct listen_text list = {text, (size_t)(element.ptr - text)};
+    struct listen_text other;
 
-        host_of(list, len, other, sizeof(other));
-        if (strcmp(other, host) == 0) {
+    while (listen_spec_next(&list, &other)) {
+        char its[256];
+
+        host_of(other, its, sizeof(its));
+        if (strcmp(its, host) == 0) {
             return true;
         }
-        list += len + 1;
     }
     return false;
 }
 
-static int listen_on_list(const char *list)
+static int listen_on_list(const char *text)
 {
-    const char *at = list;
+    struct listen_text list = {text, strlen(text)};
+    struct listen_text element;
     int error = 0;
 
-    while (*at != '\0' && error == 0) {
+    while (error == 0 && listen_spec_next(&list, &element)) {
         char host[256];
-        size_t len = strcspn(at, ",;");
 
-        host_of(at, len, host, sizeof(host));
-        if (host[0] != '\0' && !listed_before(list, at, host)) {
+        host_of(element, host, sizeof(host));
+        if (host[0] != '\0' && !listed_before(text, element, host)) {
             error = listen_on_host(strcmp(host, "*") == 0 ? NULL : host);
         }
-        at += len + (at[len] != '\0');
     }
     return error;
 }
@@ -157,14 +135,39 @@ static void close_all(void)
     }
 }
 
-bool repbind_open(char *error, size_t n)
+/* The sockets a service manager has opened under our name stand for -X and
+ * rep_listen=. */
+static int take_over(void)
+{
+    int fd;
+
+    while ((fd = systemd_take(SYSTEMD_REPLICATION)) >= 0) {
+        if (self.n == MAX_SOCKETS) {
+            close(fd);
+            return EMFILE;
+        }
+        self.fd[self.n++] = fd;
+    }
+    return 0;
+}
+
+static int listen_where_said(void)
 {
     const char *list =
         settings.rep_listen != NULL ? settings.rep_listen : settings.inter;
+
+    if (systemd_count(SYSTEMD_REPLICATION) > 0) {
+        return take_over();
+    }
+    return list != NULL ? listen_on_list(list) : listen_on_host(NULL);
+}
+
+bool repbind_open(char *error, size_t n)
+{
     int failed;
 
     assert(self.n == 0);
-    failed = list != NULL ? listen_on_list(list) : listen_on_host(NULL);
+    failed = listen_where_said();
     if (failed != 0) {
         close_all();
         (void)snprintf(error, n,
