@@ -355,7 +355,7 @@ static void say_hello(void *ctx, struct wire_hello *out)
         .clock_ms = clock_ms(),
         .port = (uint16_t)settings.rep_listen_port,
     };
-    wire_slot_use(out, out->slot);
+    rep_core_slots(self.core, out->slots);
 }
 
 static void do_link(struct replink *link, bool legacy)

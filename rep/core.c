@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rep/core_state.h"
 
@@ -196,6 +197,7 @@ static void on_hello(struct rep_core *core, struct core_conn *c,
         return;
     }
     c->slot = ev->slot;
+    memcpy(c->slots, ev->slots, sizeof(c->slots));
     twin = find_twin(core, c);
     if (twin != NULL && twin->state == CORE_LINKED) {
         core_keep_one(core, twin, c);

@@ -34,6 +34,8 @@
 
 #define REP_CORE_NO_PEER UINT32_MAX
 
+#define REP_CORE_SLOTS 4 /* numbers of 64 bits: one bit for each slot */
+
 #define REP_CORE_UNPROVEN    16   /* strangers who have not said hello */
 #define REP_CORE_UNPROVEN_MS 3000 /* how long they may take */
 #define REP_CORE_SILENT_MS   1000 /* then a trusted silent one is legacy */
@@ -59,7 +61,7 @@ enum rep_event_kind {
     REP_EV_ACCEPTED,      /* conn, addr, peer, configured, trusted */
     REP_EV_CONNECTED,     /* conn, peer, addr: a dial got through */
     REP_EV_DIAL_FAILED,   /* peer, cause */
-    REP_EV_HELLO,         /* conn, run, slot, skew, port: a valid hello came;
+    REP_EV_HELLO,         /* conn, run, slot, slots, skew, port: a valid hello;
                            * accepted: peer, configured, exact, as now known */
     REP_EV_LEGACY,        /* conn: a command of repcached 2.x came */
     REP_EV_NONSENSE,      /* conn: its first line was neither */
@@ -98,7 +100,8 @@ struct rep_event {
     uint64_t run;
     uint16_t port; /* on which it listens, 0: it did not say; for the edge */
     uint8_t slot;
-    int64_t skew; /* ms by which the peer's clock is ahead */
+    uint64_t slots[REP_CORE_SLOTS]; /* bit per slot in use where it stands */
+    int64_t skew;                   /* ms by which the peer's clock is ahead */
     uint64_t version;
 };
 
@@ -174,6 +177,11 @@ enum rep_link_status rep_core_peer_status(const struct rep_core *core,
                                           unsigned peer);
 enum rep_link_status rep_core_conn_status(const struct rep_core *core,
                                           uint32_t conn);
+
+/* Sets the bits of the slots in use that a hello tells: ours, and those of the
+ * peers that are linked. */
+void rep_core_slots(const struct rep_core *core,
+                    uint64_t slots[REP_CORE_SLOTS]);
 
 /* The connection by which a configured peer is linked; 0: by none. Two peers
  * that turned out to be one node have one. */

@@ -317,6 +317,14 @@ void core_link_cut(struct rep_core *core, struct core_conn *c)
 
 /* ---- slots -------------------------------------------------------------- */
 
+enum { SLOT_DRAWS = 64 };
+
+static bool has_slot(const uint64_t slots[REP_CORE_SLOTS], uint8_t slot)
+{
+    return (slots[slot / 64] >> (slot % 64) & 1) != 0;
+}
+
+/* One of those that said hello has it. */
 static bool slot_is_taken(const struct rep_core *core, uint8_t slot)
 {
     for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
@@ -327,6 +335,46 @@ static bool slot_is_taken(const struct rep_core *core, uint8_t slot)
         }
     }
     return false;
+}
+
+/* One of those that said hello knows somebody who has it. */
+static bool slot_is_known(const struct rep_core *core, uint8_t slot)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c->state != CORE_FREE && c->run != 0 && has_slot(c->slots, slot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One that nobody has; of those that somebody is said to have, rather any than
+ * none, since a hello may name them all. There are more slots than conns. */
+static uint8_t draw_slot(struct rep_core *core)
+{
+    unsigned draws = 0;
+    uint8_t slot;
+
+    do {
+        slot = (uint8_t)core_draw(core);
+    } while (slot_is_taken(core, slot) ||
+             (draws++ < SLOT_DRAWS && slot_is_known(core, slot)));
+    return slot;
+}
+
+void rep_core_slots(const struct rep_core *core, uint64_t slots[REP_CORE_SLOTS])
+{
+    memset(slots, 0, REP_CORE_SLOTS * sizeof(*slots));
+    slots[core->config.slot / 64] |= UINT64_C(1) << (core->config.slot % 64);
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c->state == CORE_LINKED && !c->legacy) {
+            slots[c->slot / 64] |= UINT64_C(1) << (c->slot % 64);
+        }
+    }
 }
 
 /* Who heard of our old slot could move to the new one: they dial, or are
@@ -350,18 +398,40 @@ static void part_from_others(struct rep_core *core, const struct core_conn *but)
     }
 }
 
-/* Two nodes of one slot could draw the same version: the greater run moves.
- * Only for one that is taken: who is not moves nobody. */
+static bool is_linked_beside(const struct rep_core *core,
+                             const struct core_conn *but)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+        const struct core_conn *c = &core->conns[i];
+
+        if (c != but && c->state == CORE_LINKED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two nodes of one slot could draw the same version. Of two that meet, the
+ * greater run moves. Who has no link yet moves away from a node it has not met,
+ * too; one that has leaves that to their meeting, since moving costs links. */
+static bool must_move(const struct rep_core *core, const struct core_conn *c)
+{
+    uint8_t ours = core->config.slot;
+
+    if (c->slot == ours) {
+        return core->config.run > c->run;
+    }
+    return has_slot(c->slots, ours) && !is_linked_beside(core, c);
+}
+
+/* Only for one that is taken: who is not moves nobody. */
 static void avoid_slot(struct rep_core *core, const struct core_conn *c)
 {
-    if (c->slot != core->config.slot || core->config.run < c->run) {
-        return;
+    if (must_move(core, c)) {
+        part_from_others(core, c);
+        core->config.slot = draw_slot(core);
+        core_emit(core, REP_DO_SLOT, c->id)->slot = core->config.slot;
     }
-    part_from_others(core, c);
-    do {
-        core->config.slot = (uint8_t)core_draw(core);
-    } while (slot_is_taken(core, core->config.slot));
-    core_emit(core, REP_DO_SLOT, c->id)->slot = core->config.slot;
 }
 
 /* ---- beginnings ------------------------------------------------------ */

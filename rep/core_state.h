@@ -29,14 +29,15 @@ enum core_conn_state {
 struct core_conn {
     enum core_conn_state state;
     uint32_t id;
-    unsigned peer;  /* configured peer, or REP_CORE_NO_PEER */
-    uint64_t addr;  /* as the edge names it */
-    uint64_t run;   /* after its hello */
-    uint8_t slot;   /* as its hello said */
-    uint64_t since; /* ms at which the state began */
-    uint64_t heard; /* ms of the last bytes */
-    uint64_t beat;  /* ms of our last beat */
-    uint64_t lost;  /* least version lost while a scan runs */
+    unsigned peer;                  /* configured peer, or REP_CORE_NO_PEER */
+    uint64_t addr;                  /* as the edge names it */
+    uint64_t run;                   /* after its hello */
+    uint8_t slot;                   /* as its hello said */
+    uint64_t slots[REP_CORE_SLOTS]; /* the same: in use where it stands */
+    uint64_t since;                 /* ms at which the state began */
+    uint64_t heard;                 /* ms of the last bytes */
+    uint64_t beat;                  /* ms of our last beat */
+    uint64_t lost;                  /* least version lost while a scan runs */
     bool dialled;
     bool configured; /* `peer` is known, or one of them it may be */
     bool exact;      /* `peer` is proven by a dial or by its port */

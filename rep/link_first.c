@@ -153,6 +153,7 @@ static void tell_hello(struct rep_link *link)
         .port = hello->port,
     };
 
+    memcpy(ev.slots, hello->slots, sizeof(ev.slots));
     link->phase = LINK_SAID;
     link->env->event(link->env->ctx, &ev);
 }

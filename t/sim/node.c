@@ -183,7 +183,7 @@ static void hello(void *ctx, struct wire_hello *out)
         .item_size_max = store.config.item_size_max,
         .clock_ms = clock_ms(),
     };
-    wire_slot_use(out, out->slot);
+    rep_core_slots(n->core, out->slots);
 }
 
 static void do_link(struct sim_node *n, unsigned i, bool legacy)

@@ -462,6 +462,60 @@ START_TEST(who_moves_parts_from_the_others)
 }
 END_TEST
 
+static bool tells_slot(unsigned slot)
+{
+    uint64_t slots[REP_CORE_SLOTS];
+
+    rep_core_slots(core, slots);
+    return (slots[slot / 64] >> slot % 64 & 1) != 0;
+}
+
+START_TEST(who_is_alone_leaves_a_slot_in_use_elsewhere)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 9, .slot = 200,
+              .slots = {1U << 1, 0, 0, UINT64_C(1) << 8}),
+           "slot; hello 1; 'accept'; link 1; catch up 1");
+    ck_assert(!tells_slot(1));
+    ck_assert(tells_slot(200));
+}
+END_TEST
+
+/* All are in use, they say: any will do that those have not who say so. */
+START_TEST(no_slot_is_free_elsewhere)
+{
+    begin(5, 0);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    EXPECT(ACCEPTED(1, ), "");
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 1, .run = 9, .slot = 200,
+              .slots = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}),
+           "slot; hello 1; 'accept'; link 1; catch up 1");
+    ck_assert(tells_slot(200));
+}
+END_TEST
+
+START_TEST(who_is_linked_stays_in_its_slot_until_they_meet)
+{
+    begin(5, 2);
+    (void)step((struct rep_event){.kind = REP_EV_START});
+    (void)step((struct rep_event){
+        .kind = REP_EV_ACCEPTED, .conn = 1, .addr = 1, .configured = true});
+    EXPECT(HELLO(1, 3, EXACT(0)),
+           "hello 1; 'accept'; link 1; catch up 1; undial");
+    (void)step((struct rep_event){.kind = REP_EV_ACCEPTED,
+                                  .conn = 2,
+                                  .addr = 2,
+                                  .peer = 1,
+                                  .configured = true});
+    EXPECT(EV(.kind = REP_EV_HELLO, .conn = 2, .run = 9, .slot = 7,
+              .slots = {1U << 1}, EXACT(1)),
+           "hello 2; 'accept'; link 2; catch up 2; undial peer1");
+    ck_assert(tells_slot(1) && tells_slot(7));
+}
+END_TEST
+
 START_TEST(clock_far_ahead_is_refused)
 {
     begin(5, 0);
@@ -532,6 +586,9 @@ static Suite *suite(void)
     tcase_add_test(script, overrun_delays_the_announcement);
     tcase_add_test(script, greater_run_leaves_a_common_slot);
     tcase_add_test(script, who_moves_parts_from_the_others);
+    tcase_add_test(script, who_is_alone_leaves_a_slot_in_use_elsewhere);
+    tcase_add_test(script, no_slot_is_free_elsewhere);
+    tcase_add_test(script, who_is_linked_stays_in_its_slot_until_they_meet);
     tcase_add_test(script, clock_far_ahead_is_refused);
     tcase_add_test(script, stop_drains_then_ends);
     tcase_add_test(script, stop_is_bounded);
