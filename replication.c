@@ -369,12 +369,20 @@ static void do_link(struct replink *link, bool legacy)
     }
 }
 
-static void do_close(struct replink *link, enum rep_refusal refusal)
+static void do_close(struct replink *link, const struct rep_action *a)
 {
-    if (refusal == REP_REFUSAL_NONE) {
+    unsigned peer = find_line(a->conn)->peer;
+
+    if (a->silent) {
+        note_error(peer, "the peer was silent for as long as rep_timeout");
+    }
+    if (a->refusal == REP_REFUSAL_CLOCK) {
+        note_error(peer, "the peer's clock is over 24 hours ahead");
+    }
+    if (a->refusal == REP_REFUSAL_NONE) {
         replink_close(link);
     } else {
-        replink_refuse(link, (enum wire_refusal)refusal);
+        replink_refuse(link, (enum wire_refusal)a->refusal);
     }
 }
 
@@ -397,7 +405,7 @@ static void perform_on_link(const struct rep_action *a)
         return;
     }
     if (a->kind == REP_DO_CLOSE) {
-        do_close(link, a->refusal);
+        do_close(link, a);
     } else if (a->kind == REP_DO_HELLO) {
         replink_hello(link);
     } else if (a->kind == REP_DO_LINK) {

@@ -141,6 +141,7 @@ struct rep_action {
     bool loud;   /* DIAL: print that we dial and that it failed */
     bool next;   /* DIAL: begin with the address after the last one */
     bool legacy; /* LINK */
+    bool silent; /* CLOSE: because nothing came from there for too long */
     enum rep_refusal refusal;
     uint8_t slot;
     enum rep_line line;

@@ -246,14 +246,15 @@ void core_conn_forget(struct rep_core *core, struct core_conn *c, bool absent,
     }
 }
 
-void core_conn_refuse(struct rep_core *core, struct core_conn *c,
-                      enum rep_refusal why)
+struct rep_action *core_conn_refuse(struct rep_core *core, struct core_conn *c,
+                                    enum rep_refusal why)
 {
     bool may_read = !c->dialled && c->run != 0;
+    struct rep_action *a = core_emit(core, REP_DO_CLOSE, c->id);
 
-    core_emit(core, REP_DO_CLOSE, c->id)->refusal =
-        may_read ? why : REP_REFUSAL_NONE;
+    a->refusal = may_read ? why : REP_REFUSAL_NONE;
     core_conn_forget(core, c, false, 0);
+    return a;
 }
 
 void core_turn_away(struct rep_core *core, struct core_conn *c)
@@ -309,10 +310,10 @@ void core_link_down(struct rep_core *core, struct core_conn *c)
     }
 }
 
-void core_link_cut(struct rep_core *core, struct core_conn *c)
+struct rep_action *core_link_cut(struct rep_core *core, struct core_conn *c)
 {
     core_link_down(core, c);
-    core_emit(core, REP_DO_CLOSE, c->id);
+    return core_emit(core, REP_DO_CLOSE, c->id);
 }
 
 /* ---- slots -------------------------------------------------------------- */

@@ -115,9 +115,10 @@ struct core_conn *core_conn_add(struct rep_core *core,
 void core_conn_forget(struct rep_core *core, struct core_conn *c, bool absent,
                       uint32_t at_least);
 
-/* The same, and closes it, with words if it said hello to us. */
-void core_conn_refuse(struct rep_core *core, struct core_conn *c,
-                      enum rep_refusal why);
+/* The same, and closes it, with words if it said hello to us: by the action
+ * returned. */
+struct rep_action *core_conn_refuse(struct rep_core *core, struct core_conn *c,
+                                    enum rep_refusal why);
 
 /* The same, because there is no place. */
 void core_turn_away(struct rep_core *core, struct core_conn *c);
@@ -158,9 +159,9 @@ void core_admit(struct rep_core *core, struct core_conn *c, bool legacy);
 void core_keep_one(struct rep_core *core, struct core_conn *old,
                    struct core_conn *c);
 
-/* A link has ended; the same, and closes it. */
+/* A link has ended; the same, and closes it, by the action returned. */
 void core_link_down(struct rep_core *core, struct core_conn *c);
-void core_link_cut(struct rep_core *core, struct core_conn *c);
+struct rep_action *core_link_cut(struct rep_core *core, struct core_conn *c);
 void core_begin_scan(struct rep_core *core, struct core_conn *c,
                      uint64_t version);
 

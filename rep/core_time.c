@@ -78,7 +78,7 @@ static void judge_silence(struct rep_core *core, struct core_conn *c)
         }
         return;
     case CORE_DIALLED:
-        core_conn_refuse(core, c, REP_REFUSAL_NONE);
+        core_conn_refuse(core, c, REP_REFUSAL_NONE)->silent = true;
         return;
     case CORE_WAITING:
         drop_asked(core, c);
@@ -87,7 +87,7 @@ static void judge_silence(struct rep_core *core, struct core_conn *c)
         }
         return;
     case CORE_LINKED:
-        core_link_cut(core, c);
+        core_link_cut(core, c)->silent = true;
         return;
     }
 }

@@ -46,6 +46,16 @@ Rogue->new($rep)->batch(number('SCAN_ACK', 0), resume())
 for my $clock ('9223372036854775808', '18446744073709551615') {
     is(Rogue->new($rep, clock => $clock)->{answer},
         "repcached3 2 refused=clock\r\n", "a hello at $clock");
+    ok(
+        (
+            wait_for {
+                $mc->stats('replication')->{last_error} eq
+                    "the peer's clock is over 24 hours ahead"
+            }
+            5
+        ),
+        'which is told'
+    );
     my $p = Rogue->new($rep)->batch(resume());
     $p->batch(number('PONG', int(1000 * time), $clock));
     $p->said_error(3, "a pong at $clock");

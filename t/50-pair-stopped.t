@@ -38,6 +38,8 @@ for my $timeout (60, 1) {
     my $cpu = $one->cpu;
     wait_for { 0 } 1.5;
     ok $one->cpu - $cpu < 0.5, 'no spinning';
+    like $one->stats('replication')->{last_error},
+        qr/\Athe peer was silent/, 'and it is told why' if $timeout == 1;
     $two->signal('CONT');
     ok(
         (
