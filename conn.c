@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "counters.h"
 #include "proto/out.h"
+#include "proto/textauth.h"
 #include "settings.h"
 
 #define CONN_MAGIC     0x636f6e6eU
@@ -213,6 +214,7 @@ static void conn_close(struct conn *c)
     conn_set_state(c, CONN_CLOSED);
     (void)close(c->fd);
     drop_parked(c);
+    conn_auth_end(c);
     atomic_fetch_sub_explicit(&set->open_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&closed_count, 1, memory_order_relaxed);
     LIST_INSERT_HEAD(&set->dead, c, link);
@@ -267,6 +269,16 @@ static void conn_refuse(struct conn_set *set, int fd)
     (void)close(fd);
 }
 
+/* What it has to pass before its requests run. */
+static bool conn_greet(struct conn *c)
+{
+    if (settings.auth_file != NULL) {
+        c->auth = calloc(1, sizeof(*c->auth));
+        return c->auth != NULL;
+    }
+    return true;
+}
+
 void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
                enum conn_protocol protocol)
 {
@@ -284,7 +296,8 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
                        .state = CONN_NEW_CMD,
                        .transport = (uint8_t)transport,
                        .protocol = (uint8_t)protocol};
-    if (!conn_watch(c, false)) {
+    if (!conn_greet(c) || !conn_watch(c, false)) {
+        conn_auth_end(c);
         c->magic = 0;
         LIST_INSERT_HEAD(&set->pool, c, link);
         conn_refuse(set, fd);
@@ -659,7 +672,7 @@ static void gather(struct conn *c)
 {
     struct conn_set *set = c->set;
 
-    if (!conn_is_uploading(c)) {
+    if (!conn_is_uploading(c) && LIKELY(c->auth == NULL)) {
         slot_look_ahead(c->slot, &c->parked->held);
         set->gathered += c->slot->count;
     }

@@ -2,7 +2,7 @@
  * conn_internal - what the files of conn share; nobody else includes it.
  *
  * conn.c is the life of connections, their input and output; conn_run.c runs
- * their requests.
+ * their requests; conn_auth.c listens to those of whom nothing is known yet.
  *
  * Layer:   5. Includes layers 0-4 and conn.h.
  * Threads: the owning worker, except for what is marked otherwise.
@@ -51,6 +51,7 @@ struct conn {
     LIST_ENTRY(conn) link; /* [Q] set->open, set->dead or the pool */
     struct parked *parked; /* [w] change it after conn_park only */
     struct slot *slot;     /* [w] of this pass, or NULL */
+    struct textauth *auth; /* [w] what it says before it is known, or NULL */
     atomic_uint last;      /* [a] Unix second of the last request */
     atomic_uchar state;    /* [a] enum conn_state; conn_set_state */
     uint8_t transport;     /* [c] enum conn_transport */
@@ -66,6 +67,7 @@ _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
 LIST_HEAD(conn_list, conn);
 TAILQ_HEAD(conn_queue, conn);
 
+struct textauth;
 struct conn_block;
 
 struct conn_set {
@@ -123,5 +125,11 @@ enum turn {
 
 /* Runs what the connection's slot holds, within its budget: never TURN_GO. */
 enum turn conn_run(struct conn *c) MUST_CHECK;
+
+/* Reads what the slot holds until the client is known, which TURN_GO says. */
+enum turn conn_auth_run(struct conn *c) MUST_CHECK;
+
+/* It is known, or gone. */
+void conn_auth_end(struct conn *c);
 
 #endif

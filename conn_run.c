@@ -196,7 +196,12 @@ static enum turn run_requests(struct conn *c)
 
 enum turn conn_run(struct conn *c)
 {
-    enum turn turn = c->parked->upload != NULL ? run_upload(c) : TURN_GO;
+    enum turn turn = TURN_GO;
 
+    if (UNLIKELY(c->auth != NULL)) {
+        turn = conn_auth_run(c);
+    } else if (c->parked->upload != NULL) {
+        turn = run_upload(c);
+    }
     return turn == TURN_GO ? run_requests(c) : turn;
 }

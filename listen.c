@@ -320,13 +320,30 @@ static void tell_fault(enum listen_spec_status status, struct listen_text fault)
               status == LISTEN_SPEC_BAD_IPV6 ? "" : "\n"); /* as in stock */
 }
 
+/* A listener of -Y is a text one. */
+static bool auth_refused(enum listen_protocol said)
+{
+    if (settings.auth_file == NULL) {
+        return false;
+    }
+    if (said == LISTEN_NEGOTIATING) {
+        log_print(0, "WARNING: negotiating ports are ascii only when ascii "
+                     "authentication enabled\n");
+    }
+    if (said == LISTEN_BINARY) {
+        log_print(0, "Cannot use binary protocol when ascii authentication "
+                     "enabled\n");
+    }
+    return said == LISTEN_BINARY;
+}
+
 static enum conn_protocol protocol_of(enum listen_protocol said)
 {
     switch (said) {
     case LISTEN_ASCII:
         return CONN_ASCII;
     case LISTEN_NEGOTIATING:
-        return CONN_AUTO;
+        return settings.auth_file != NULL ? CONN_ASCII : CONN_AUTO;
     case LISTEN_BINARY:
     case LISTEN_PROTOCOL_UNSAID:
         break;
@@ -342,7 +359,7 @@ static bool read_element(struct listen_text text, char *host, struct element *e)
     struct listen_text fault;
     enum listen_spec_status status = listen_spec_parse(text, &spec, &fault);
 
-    if (tls_refused(spec.tls)) {
+    if (tls_refused(spec.tls) || auth_refused(spec.protocol)) {
         return false;
     }
     if (status != LISTEN_SPEC_OK) {

@@ -26,6 +26,7 @@
 #include "options.h"
 #include "prefix.h"
 #include "process.h"
+#include "secrets.h"
 #include "settings.h"
 #include "store.h"
 #include "store_stats.h"
@@ -63,7 +64,7 @@ static struct command_host host;
 /* [m] main thread only, but wake_fd, which is constant once made. */
 static struct {
     struct event_base *base;
-    struct event *signals[3];
+    struct event *signals[4];
     struct event *wake;
     int wake_fd;
     bool serving;
@@ -112,6 +113,10 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 {
     (void)what;
     (void)ctx;
+    if (sig == SIGHUP) {
+        secrets_reload();
+        return;
+    }
     self.graceful = sig == SIGUSR1;
     (void)event_base_loopbreak(self.base);
 }
@@ -125,19 +130,18 @@ static void stop(bool graceful)
 
 static void watch_signals(void)
 {
-    static const int stopping[] = {SIGINT, SIGTERM, SIGUSR1};
+    static const int watched[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-    /* SIGHUP has nothing to read again; a peer gone is seen by the writer. */
-    if (sigaction(SIGPIPE, &ignore, NULL) != 0 ||
-        sigaction(SIGHUP, &ignore, NULL) != 0) {
+    /* A peer gone is seen by the writer. */
+    if (sigaction(SIGPIPE, &ignore, NULL) != 0) {
         log_fatal(EX_OSERR, "failed to ignore SIGPIPE; sigaction: %s\n",
                   strerror(errno));
     }
-    for (int i = 0; i < 3; i++) {
-        self.signals[i] = evsignal_new(self.base, stopping[i], on_signal, NULL);
+    for (int i = 0; i < 4; i++) {
+        self.signals[i] = evsignal_new(self.base, watched[i], on_signal, NULL);
         if (self.signals[i] == NULL || event_add(self.signals[i], NULL) != 0) {
-            log_fatal(EX_OSERR, "failed to watch signal %d\n", stopping[i]);
+            log_fatal(EX_OSERR, "failed to watch signal %d\n", watched[i]);
         }
     }
 }
@@ -258,6 +262,8 @@ static void set_up(void)
     }
 
     process_standard_files();
+    /* The files may be readable with the rights of the start only. */
+    secrets_load();
     process_check_large_pages();
     process_set_limits();
     process_find_user();
@@ -308,7 +314,7 @@ static void tear_down(void)
     }
     log_print(level, "all background threads stopped\n");
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         event_free(self.signals[i]);
     }
     event_free(self.wake);

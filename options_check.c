@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "options_access.h"
 #include "settings.h"
 
 enum { MANY_THREADS = 64, SLAB_SIZES_MAX = 62 };
@@ -121,6 +122,7 @@ static void check_all(void)
     check_chunk_max();
     check_slab_sizes();
     check_queues();
+    options_check_access();
     if (settings.port > PORT_MAX) {
         log_fatal(EX_USAGE, "ERROR: Invalid port number %d.\n", settings.port);
     }

@@ -43,6 +43,7 @@ void options_take_delimiter(char *arg)
 
 void options_take_protocol(char *arg)
 {
+    settings.binding_given = true;
     if (strcmp(arg, "auto") == 0) {
         settings.binding_protocol = 0;
     } else if (strcmp(arg, "ascii") == 0) {

@@ -25,6 +25,7 @@ enum format {
     FIXED, /* two decimals */
     TEXT,  /* "NULL" when unset, as stock says */
     GIVEN, /* of a text: yes or no, not what it is */
+    PATH,  /* "no" when unset */
     LETTER,
     YES_NO,
     ON_OFF,
@@ -83,6 +84,9 @@ static const char *value_text(const struct row *row, char *buf)
     case TEXT:
         text =
             *(const char *const *)p != NULL ? *(const char *const *)p : "NULL";
+        break;
+    case PATH:
+        text = *(const char *const *)p != NULL ? *(const char *const *)p : "no";
         break;
     case GIVEN:
         text = *(const char *const *)p != NULL ? "yes" : "no";
