@@ -1,9 +1,12 @@
 #include "slabs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/lock.h"
 #include "items.h"
@@ -38,11 +41,14 @@ static struct slab_class classes[SLABS_CLASS_MAX + 1]; /* 1..last */
 static unsigned last_class;                            /* [c] */
 static uint8_t small_class[SLABS_PAGE / 256 + 1];      /* [c] by size / 256 */
 static bool preallocated;                              /* [c] */
+static bool backed; /* [c] the pages lie in a file */
+static int file;    /* [c] it */
 
 static struct lock lock;
 static size_t limit;     /* [S] bytes */
 static size_t committed; /* [S] bytes from first_page */
 static size_t unowned;   /* [S] committed bytes no class has yet */
+static uint8_t *owner;   /* [S] class of each page of the range, 0: none */
 
 static size_t round_up(size_t n)
 {
@@ -131,12 +137,48 @@ static bool reserve_range(size_t least)
     return false;
 }
 
+/* A byte for each page of the range; those never touched cost nothing. */
+static bool reserve_owners(void)
+{
+    void *p = mmap(NULL, reserved / SLABS_PAGE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    owner = p == MAP_FAILED ? NULL : p;
+    return owner != NULL;
+}
+
+/* Room in the file, so that no write to a page meets a full disk. */
+static bool extend_file(size_t offset, size_t bytes)
+{
+    struct stat st;
+
+    if (fallocate(file, 0, (off_t)offset, (off_t)bytes) == 0) {
+        return true;
+    }
+    /* Where the file system cannot promise it, the size has to do. */
+    return errno == EOPNOTSUPP && fstat(file, &st) == 0 &&
+           ((size_t)st.st_size >= offset + bytes ||
+            ftruncate(file, (off_t)(offset + bytes)) == 0);
+}
+
+static bool map_file(char *at, size_t bytes)
+{
+    size_t offset = (size_t)(at - first_page);
+
+    return extend_file(offset, bytes) &&
+           mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+                (off_t)offset) != MAP_FAILED;
+}
+
 /* Makes the next `bytes` of the range usable. */
 static bool commit_locked(size_t bytes)
 {
+    char *at = first_page + committed;
+
     lock_assert(LOCK_SLABS);
     if (SLABS_PAGE + committed + bytes > reserved ||
-        mprotect(first_page + committed, bytes, PROT_READ | PROT_WRITE) != 0) {
+        !(backed ? map_file(at, bytes)
+                 : mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0)) {
         return false;
     }
     committed += bytes;
@@ -153,19 +195,26 @@ static bool grow_locked(struct slab_class *c, bool force)
     }
     c->fresh = first_page + committed - unowned;
     c->fresh_n = c->per_page;
+    owner[(size_t)(c->fresh - first_page) / SLABS_PAGE] =
+        (uint8_t)(c - classes);
     unowned -= SLABS_PAGE;
     c->pages++;
     return true;
 }
 
+static void say_too_small(unsigned least)
+{
+    (void)fprintf(stderr,
+                  "Error while preallocating slab memory!\n"
+                  "If using -L or other prealloc options, max memory must "
+                  "be at least %u megabytes.\n",
+                  least);
+}
+
 static bool preallocate_locked(void)
 {
     if (limit < (last_class + 1) * SLABS_PAGE) {
-        (void)fprintf(stderr,
-                      "Error while preallocating slab memory!\n"
-                      "If using -L or other prealloc options, max memory must "
-                      "be at least %u megabytes.\n",
-                      last_class + 1);
+        say_too_small(last_class + 1);
         return false;
     }
     if (!commit_locked(limit)) {
@@ -183,6 +232,26 @@ static bool preallocate_locked(void)
     return true;
 }
 
+/* Stock gives each of its classes a page of the file at once. We do not, but
+ * refuse what it refuses. */
+static bool is_too_small_for_stock(const struct slabs_config *config)
+{
+    double size = 48.0 + (double)config->chunk_min;
+    unsigned least = 1;
+
+    for (; least < SLABS_CLASS_MAX &&
+           size <= (double)config->chunk_max / config->factor;
+         least++) {
+        size = (double)round_up((size_t)size);
+        size *= config->factor;
+    }
+    if (limit >= least * SLABS_PAGE) {
+        return false;
+    }
+    say_too_small(least);
+    return true;
+}
+
 bool slabs_init(const struct slabs_config *config)
 {
     bool ok = true;
@@ -190,9 +259,14 @@ bool slabs_init(const struct slabs_config *config)
     limit = config->limit / SLABS_PAGE * SLABS_PAGE;
     committed = unowned = 0;
     preallocated = config->preallocate;
+    backed = config->backed;
+    file = config->fd;
     make_classes(config);
     index_classes();
-    if (!reserve_range((last_class + 2) * SLABS_PAGE)) {
+    if (backed && is_too_small_for_stock(config)) {
+        return false;
+    }
+    if (!reserve_range((last_class + 2) * SLABS_PAGE) || !reserve_owners()) {
         (void)fprintf(stderr, "cannot reserve address space: %s\n",
                       strerror(errno));
         return false;
@@ -207,7 +281,9 @@ bool slabs_init(const struct slabs_config *config)
 
 void slabs_fini(void)
 {
-    (void)munmap(slabs_base, reserved); /* only fails on bad arguments */
+    /* Both only fail on bad arguments. */
+    (void)munmap(owner, reserved / SLABS_PAGE);
+    (void)munmap(slabs_base, reserved);
     slabs_base = NULL;
 }
 
@@ -296,7 +372,7 @@ uint64_t slabs_pool_pages(void)
 
 bool slabs_set_limit(size_t bytes)
 {
-    if (preallocated) {
+    if (preallocated || backed) {
         return false;
     }
     lock_take(&lock, LOCK_SLABS);
@@ -313,4 +389,102 @@ size_t slabs_limit(void)
     n = limit;
     lock_drop(&lock, LOCK_SLABS);
     return n;
+}
+
+/* ---- pages that outlive the process ------------------------------------- */
+
+size_t slabs_pages(void)
+{
+    return (size_t)(slabs_malloced() + slabs_pool_pages() * SLABS_PAGE) /
+           SLABS_PAGE;
+}
+
+unsigned slabs_page_class(size_t page)
+{
+    return owner[page];
+}
+
+uint64_t slabs_page_ref(size_t page)
+{
+    return slabs_ref(first_page + page * SLABS_PAGE);
+}
+
+uint64_t slabs_fresh(unsigned slab_class)
+{
+    const struct slab_class *c = &classes[slab_class];
+
+    return c->fresh_n == 0 ? 0 : slabs_ref(c->fresh);
+}
+
+/* The chunk at `ref` of a page that has an owner, carved or not. */
+static char *chunk_at(uint64_t ref, struct slab_class **of)
+{
+    uint64_t at = ref < reserved / 8 ? ref * 8 : 0; /* bytes in the range */
+    size_t page = at / SLABS_PAGE, in_page = at % SLABS_PAGE;
+
+    if (page == 0 || (page - 1) * SLABS_PAGE >= committed ||
+        owner[page - 1] == 0) {
+        return NULL;
+    }
+    *of = &classes[owner[page - 1]];
+    if (in_page % (*of)->chunk != 0 ||
+        in_page / (*of)->chunk >= (*of)->per_page) {
+        return NULL;
+    }
+    return slabs_base + at;
+}
+
+void *slabs_chunk_at(uint64_t ref)
+{
+    struct slab_class *c;
+    char *chunk = chunk_at(ref, &c);
+
+    /* What is not carved reaches to the end of its page. */
+    return chunk != NULL && c->fresh_n > 0 && chunk >= c->fresh &&
+                   chunk < c->fresh + c->fresh_n * c->chunk
+               ? NULL
+               : chunk;
+}
+
+static bool adopt_fresh(struct slab_class *c, uint64_t ref)
+{
+    struct slab_class *of;
+    char *chunk = chunk_at(ref, &of);
+    size_t in_page;
+
+    if (chunk == NULL || of != c) {
+        return false;
+    }
+    in_page = (size_t)(chunk - first_page) % SLABS_PAGE;
+    c->fresh = chunk;
+    c->fresh_n = c->per_page - in_page / c->chunk;
+    return true;
+}
+
+static bool adopt_page(size_t page, unsigned slab_class)
+{
+    if (slab_class == 0 || slab_class > last_class) {
+        return false;
+    }
+    owner[page] = (uint8_t)slab_class;
+    classes[slab_class].pages++;
+    return true;
+}
+
+bool slabs_adopt(const uint8_t *page_class, size_t pages, const uint64_t *fresh)
+{
+    bool ok;
+
+    lock_take(&lock, LOCK_SLABS);
+    ok = pages < reserved / SLABS_PAGE &&
+         (pages == 0 || commit_locked(pages * SLABS_PAGE));
+    for (size_t i = 0; ok && i < pages; i++) {
+        ok = adopt_page(i, page_class[i]);
+    }
+    unowned = 0;
+    for (unsigned i = 1; ok && i <= last_class; i++) {
+        ok = fresh[i] == 0 || adopt_fresh(&classes[i], fresh[i]);
+    }
+    lock_drop(&lock, LOCK_SLABS);
+    return ok;
 }

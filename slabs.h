@@ -4,7 +4,7 @@
  * The whole range is reserved at start and committed page by page, so a chunk
  * is named by its offset (a ref, items.h). A page belongs to one class and is
  * carved from its start as chunks are needed; freed chunks go to the class's
- * free list.
+ * free list. With a file (-e) the pages are those of the file, in order.
  *
  * Layer:     2. Includes layers 0-1 only.
  * Threads:   any, after slabs_init.
@@ -29,6 +29,8 @@ struct slabs_config {
     size_t chunk_max; /* largest chunk */
     double factor;    /* above 1 */
     bool preallocate; /* commit everything, one page to each class */
+    bool backed;      /* the pages lie in the file `fd`, and outlive us */
+    int fd;           /* borrowed until slabs_fini; read and write */
 };
 
 /* [c] start of the reserved range. */
@@ -72,8 +74,28 @@ void slabs_stats(unsigned slab_class, struct slabs_stats *out);
 uint64_t slabs_malloced(void);   /* bytes of pages committed */
 uint64_t slabs_pool_pages(void); /* pages no class owns */
 
-/* false when memory was preallocated. */
+/* false when memory was preallocated, or lies in a file. */
 bool slabs_set_limit(size_t bytes) MUST_CHECK;
 size_t slabs_limit(void);
+
+/* ---- pages that outlive the process: no other thread runs ------------- */
+
+/* Pages committed, the class of one (0: of none), where the first lies. */
+size_t slabs_pages(void);
+unsigned slabs_page_class(size_t page);
+uint64_t slabs_page_ref(size_t page);
+
+/* The ref of the first chunk of a class that was never carved; 0: none. */
+uint64_t slabs_fresh(unsigned slab_class);
+
+/* Takes over pages that lie in the file: whose each is, and for each class
+ * from 1 what slabs_fresh was. Nothing is free but what was never carved. Only
+ * right after slabs_init. false: no memory, or it makes no sense. */
+bool slabs_adopt(const uint8_t *page_class, size_t pages,
+                 const uint64_t *fresh) MUST_CHECK;
+
+/* The chunk that begins at `ref`, which may be any number; NULL: none does, or
+ * it was never carved. */
+void *slabs_chunk_at(uint64_t ref);
 
 #endif

@@ -1,7 +1,11 @@
 /* Unit tests of slabs. */
 #include <check.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "items.h"
 #include "slabs.h"
@@ -48,10 +52,10 @@ END_TEST
 START_TEST(tables_of_odd_options_still_rise)
 {
     static const struct slabs_config odd[] = {
-        {64 * MIB, 1, 512 * KIB, 1.0001, false},
-        {64 * MIB, 1, MIB, 100, false},
-        {64 * MIB, 4096, 16 * KIB, 1.25, false},
-        {64 * MIB, 600000, 512 * KIB, 1.25, false},
+        {64 * MIB, 1, 512 * KIB, 1.0001, false, false, 0},
+        {64 * MIB, 1, MIB, 100, false, false, 0},
+        {64 * MIB, 4096, 16 * KIB, 1.25, false, false, 0},
+        {64 * MIB, 600000, 512 * KIB, 1.25, false, false, 0},
     };
 
     for (size_t k = 0; k < sizeof(odd) / sizeof(odd[0]); k++) {
@@ -164,6 +168,165 @@ START_TEST(preallocation_gives_each_class_a_page_or_refuses)
 }
 END_TEST
 
+/* A file that nobody else sees, in a config. */
+static struct slabs_config backed(void)
+{
+    struct slabs_config config = defaults;
+
+    config.backed = true;
+    config.fd = memfd_create("pages", MFD_CLOEXEC);
+    ck_assert_int_ge(config.fd, 0);
+    return config;
+}
+
+/* What slabs_adopt needs to know of the pages. */
+struct kept {
+    uint8_t owner[64];
+    size_t pages;
+    uint64_t fresh[SLABS_CLASS_MAX + 1];
+};
+
+static void keep(struct kept *k)
+{
+    k->pages = slabs_pages();
+    for (size_t i = 0; i < k->pages; i++) {
+        k->owner[i] = (uint8_t)slabs_page_class(i);
+    }
+    for (unsigned i = 1; i <= slabs_last_class(); i++) {
+        k->fresh[i] = slabs_fresh(i);
+    }
+}
+
+START_TEST(pages_in_a_file_are_found_again)
+{
+    struct slabs_config config = backed();
+    uint64_t ref[3], huge;
+    struct slabs_stats st;
+    struct kept k;
+
+    start(&config);
+    for (int i = 0; i < 3; i++) {
+        char *p = slabs_alloc(4);
+
+        ref[i] = slabs_ref(p);
+        (void)strcpy(p, "here");
+    }
+    huge = slabs_ref(slabs_alloc(61));
+    keep(&k);
+    slabs_fini();
+
+    start(&config);
+    ck_assert(slabs_adopt(k.owner, k.pages, k.fresh));
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ptr_eq(slabs_chunk_at(ref[i]), slabs_ptr(ref[i]));
+        ck_assert_str_eq(slabs_chunk_at(ref[i]), "here");
+    }
+    slabs_stats(4, &st);
+    ck_assert_uint_eq(st.pages, 1);
+    ck_assert_uint_eq(st.used, 3);
+    ck_assert_uint_eq(slabs_malloced(), 2 * MIB);
+    ck_assert_ptr_eq(slabs_chunk_at(huge), slabs_ptr(huge));
+    ck_assert_ptr_eq(slabs_alloc(4),
+                     (char *)slabs_ptr(ref[2]) + slabs_chunk_size(4));
+    ck_assert(!slabs_set_limit(128 * MIB));
+    slabs_fini();
+    (void)close(config.fd);
+}
+END_TEST
+
+START_TEST(refs_that_name_no_chunk_are_told)
+{
+    struct slabs_config config = backed();
+    uint64_t ref, last;
+    struct kept k;
+
+    start(&config);
+    ref = slabs_ref(slabs_alloc(4));
+    keep(&k);
+    last = ref + SLABS_PAGE / 8 / slabs_chunk_size(4) * slabs_chunk_size(4);
+    slabs_fini();
+    start(&config);
+    ck_assert(slabs_adopt(k.owner, k.pages, k.fresh));
+    ck_assert_ptr_null(slabs_chunk_at(0));
+    ck_assert_ptr_null(slabs_chunk_at(ref - 1));
+    ck_assert_ptr_null(slabs_chunk_at(ref + 1));
+    ck_assert_ptr_null(slabs_chunk_at(ref + slabs_chunk_size(4) / 8));
+    ck_assert_ptr_null(slabs_chunk_at(last));
+    ck_assert_ptr_null(slabs_chunk_at(ref + SLABS_PAGE / 8));
+    ck_assert_ptr_null(slabs_chunk_at(UINT64_MAX));
+    ck_assert_ptr_null(slabs_chunk_at(UINT64_MAX / 8));
+    slabs_fini();
+    (void)close(config.fd);
+}
+END_TEST
+
+START_TEST(pages_that_make_no_sense_are_refused)
+{
+    struct slabs_config config = backed();
+    struct kept good, k;
+
+    start(&config);
+    ck_assert_ptr_nonnull(slabs_alloc(4));
+    ck_assert_ptr_nonnull(slabs_alloc(5));
+    keep(&good);
+    slabs_fini();
+    for (int i = 0; i < 6; i++) {
+        k = good;
+        if (i == 0) {
+            k.owner[0] = 0;
+        } else if (i == 1) {
+            k.owner[1] = 62;
+        } else if (i == 2) {
+            k.fresh[4] = k.fresh[5]; /* in a page of another class */
+        } else if (i == 3) {
+            k.fresh[4]++;
+        } else if (i == 4) {
+            k.fresh[4] = UINT64_MAX;
+        } else {
+            k.pages = SIZE_MAX;
+        }
+        start(&config);
+        ck_assert_msg(!slabs_adopt(k.owner, k.pages, k.fresh), "%d", i);
+        slabs_fini();
+    }
+    (void)close(config.fd);
+}
+END_TEST
+
+START_TEST(a_full_disk_is_a_full_cache)
+{
+    struct slabs_config config = backed();
+    struct rlimit before, limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 2 * MIB;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    start(&config);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_ptr_nonnull(slabs_alloc(61));
+    ck_assert_ptr_nonnull(slabs_alloc(60));
+    ck_assert_ptr_null(slabs_alloc(59));
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert_ptr_nonnull(slabs_alloc(59));
+    slabs_fini();
+    (void)close(config.fd);
+}
+END_TEST
+
+START_TEST(a_file_has_to_be_as_large_as_stock_demands)
+{
+    struct slabs_config config = backed();
+
+    config.limit = 39 * MIB;
+    start(&config);
+    slabs_fini();
+    config.limit = 38 * MIB;
+    ck_assert(!slabs_init(&config));
+    (void)close(config.fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("slabs");
@@ -180,6 +343,11 @@ int main(void)
     tcase_add_test(t, freed_chunks_are_given_again);
     tcase_add_test(t, a_raised_limit_gives_more_pages);
     tcase_add_test(t, preallocation_gives_each_class_a_page_or_refuses);
+    tcase_add_test(t, pages_in_a_file_are_found_again);
+    tcase_add_test(t, refs_that_name_no_chunk_are_told);
+    tcase_add_test(t, pages_that_make_no_sense_are_refused);
+    tcase_add_test(t, a_full_disk_is_a_full_cache);
+    tcase_add_test(t, a_file_has_to_be_as_large_as_stock_demands);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
