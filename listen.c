@@ -175,6 +175,10 @@ static void set_options(int fd, int family)
     if (family != AF_UNIX) {
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
+    if (settings.sock_cookie_id != 0) {
+        set_option(fd, SOL_SOCKET, SO_MARK, &settings.sock_cookie_id,
+                   sizeof(settings.sock_cookie_id));
+    }
 }
 
 /* Takes the bound `fd` as a listener; 0 or a negative errno. */

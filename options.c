@@ -107,6 +107,9 @@ static void take(const struct option_row *row, char *arg)
     switch (row->kind) {
     case INT:
         take_int(row, arg, field);
+        if (row->call != NULL) {
+            row->call(arg);
+        }
         break;
     case MEBI:
         /* A negative number becomes a limit that is never reached. */

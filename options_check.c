@@ -10,7 +10,7 @@
 #include "options_access.h"
 #include "settings.h"
 
-enum { MANY_THREADS = 64, SLAB_SIZES_MAX = 62 };
+enum { SLAB_SIZES_MAX = 62 };
 
 /* ---- checks that need all options ---------------------------------- */
 
@@ -116,8 +116,19 @@ static void check_queues(void)
     }
 }
 
+static void check_queues_of_card(void)
+{
+    if (settings.num_napi_ids > settings.num_threads) {
+        log_fatal(EX_USAGE,
+                  "Number of napi_ids(%d) cannot be greater than number of "
+                  "threads(%d)\n",
+                  settings.num_napi_ids, settings.num_threads);
+    }
+}
+
 static void check_all(void)
 {
+    check_queues_of_card();
     check_item_max();
     check_chunk_max();
     check_slab_sizes();
@@ -137,11 +148,6 @@ static void warn(void)
 {
     const struct option_row *row;
 
-    if (settings.num_threads > MANY_THREADS) {
-        log_print(0, "WARNING: Setting a high number of workerthreads is not "
-                     "recommended.\n Set this value to the number of cores in "
-                     "your machine or less.\n");
-    }
     for (size_t i = 0; (row = options_sub(i)) != NULL; i++) {
         if (row->idle != NULL && options_sub_given(i)) {
             log_print(0, "-o %s has no effect: %s.\n", row->name, row->idle);

@@ -48,7 +48,7 @@ struct option_row {
     enum option_kind kind;
     enum option_build build; /* where the option exists */
     size_t offset;           /* of the setting */
-    void (*call)(char *arg); /* CALL */
+    void (*call)(char *arg); /* CALL; INT: once it is set */
     int min, max;            /* INT with .bad */
     double above, most;      /* FLOAT with .bad; most 0: no limit */
     const char *missing;     /* suboptions: said without a value */
@@ -87,6 +87,8 @@ void options_check(void);
 
 /* ---- rows of kind CALL: each is given the argument, "" without one ---- */
 
+void options_take_cookie(char *arg);
+void options_warn_of_threads(char *arg);
 void options_take_udp(char *arg);
 void options_take_listen(char *arg);
 void options_take_verbose(char *arg);

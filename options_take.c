@@ -11,6 +11,18 @@
 #include "options_value.h"
 #include "settings.h"
 
+enum { MANY_THREADS = 64 };
+
+void options_warn_of_threads(char *arg)
+{
+    (void)arg;
+    if (settings.num_threads > MANY_THREADS) {
+        log_print(0, "WARNING: Setting a high number of workerthreads is not "
+                     "recommended.\n Set this value to the number of cores in "
+                     "your machine or less.\n");
+    }
+}
+
 void options_take_udp(char *arg)
 {
     if (options_number(arg, 10) != 0) {
@@ -151,6 +163,16 @@ void options_say_deprecated(char *arg)
     (void)arg;
     log_print(0, "DEPRECATED: resp_obj_mem_limit no longer used. "
                  "See read_buf_mem_limit,\n");
+}
+
+/* What is no number is ignored, as in stock. */
+void options_take_cookie(char *arg)
+{
+    uint32_t v;
+
+    if (util_parse_u32(arg, strlen(arg), &v)) {
+        settings.sock_cookie_id = v;
+    }
 }
 
 void options_take_hashpower(char *arg)

@@ -226,8 +226,8 @@ static void background_rows(struct text *t, const struct counters_sum *c)
     row_u64(t, "log_watcher_skipped", 0);
     row_u64(t, "log_watcher_sent", 0);
     row_u64(t, "log_watchers", 0);
-    row_u64(t, "unexpected_napi_ids", 0);
-    row_u64(t, "round_robin_fallback", 0);
+    row_u64(t, "unexpected_napi_ids", c->unexpected_napi_ids);
+    row_u64(t, "round_robin_fallback", c->round_robin_fallback);
 }
 
 static uint64_t all_reflocked(void)

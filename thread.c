@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event_struct.h>
@@ -17,6 +18,8 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "counters.h"
+#include "napi.h"
 #include "settings.h"
 #include "store.h"
 
@@ -52,8 +55,10 @@ struct worker {
 };
 
 static struct worker *workers;
-static unsigned worker_count; /* those that run */
-static unsigned next_worker;  /* main thread: whose turn it is */
+static unsigned worker_count;     /* those that run */
+static unsigned next_worker;      /* main thread: whose turn it is */
+static struct napi queues;        /* main thread; -N */
+static struct counters *counters; /* main thread's, for -N */
 static struct event tick;
 static const struct command_host *host;
 
@@ -127,6 +132,34 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static unsigned in_turn(void)
+{
+    next_worker = (next_worker + 1) % worker_count;
+    return next_worker;
+}
+
+/* The worker of the queue by which `fd` came in, with -N. */
+static unsigned by_queue(int fd)
+{
+    unsigned id = 0;
+    unsigned worker = 0;
+    socklen_t len = sizeof(id);
+
+    /* Of a socket that no card serves there is none. */
+    (void)getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &len);
+    switch (napi_choose(&queues, id, &worker)) {
+    case NAPI_CHOSEN:
+        break;
+    case NAPI_UNEXPECTED:
+        COUNT(counters, unexpected_napi_ids);
+        break;
+    case NAPI_NO_QUEUE:
+        COUNT(counters, round_robin_fallback);
+        return in_turn();
+    }
+    return worker;
+}
+
 void thread_hand_over(int fd, enum conn_transport transport,
                       enum conn_protocol protocol)
 {
@@ -136,8 +169,8 @@ void thread_hand_over(int fd, enum conn_transport transport,
                                     .protocol = protocol};
 
     assert(worker_count > 0);
-    next_worker = (next_worker + 1) % worker_count;
-    if (!worker_tell(&workers[next_worker], &message)) {
+    if (!worker_tell(&workers[queues.workers > 0 ? by_queue(fd) : in_turn()],
+                     &message)) {
         (void)close(fd);
     }
 }
@@ -275,10 +308,23 @@ static bool tick_start(struct event_base *base)
     return true;
 }
 
+/* -N: as many workers as there are queues are tied to them. */
+static bool queues_prepare(void)
+{
+    if (settings.num_napi_ids == 0) {
+        return true;
+    }
+    queues.workers = (unsigned)settings.num_napi_ids < NAPI_WORKERS_MAX
+                         ? (unsigned)settings.num_napi_ids
+                         : NAPI_WORKERS_MAX;
+    counters = counters_new();
+    return counters != NULL;
+}
+
 bool threads_start(struct event_base *base, unsigned n)
 {
     workers = calloc(n, sizeof(*workers));
-    if (workers == NULL) {
+    if (workers == NULL || !queues_prepare()) {
         log_print(0, "Can't allocate thread descriptors\n");
         return false;
     }

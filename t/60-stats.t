@@ -25,7 +25,7 @@ my %gone = (
             ssl_ciphers ssl_ca_cert ssl_wbuf_size ssl_session_cache
             ssl_kernel_tls ssl_min_version)),
     map({ $_ => 'of a part that is not built yet' }
-        qw(watcher_logbuf_size worker_logbuf_size num_napi_ids memory_file)),
+        qw(watcher_logbuf_size worker_logbuf_size)),
 );
 my %new = (
     slab_reassign_busy_nomem       => 'new in 1.6.45',
