@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/product.h"
+#include "command_admin.h"
 #include "lookup.h"
 #include "prefix.h"
 #include "proto/text.h"
@@ -468,6 +469,18 @@ static enum command_result run_simple(struct command *cmd, int fd,
         break;
     case VERB_STATS:
         return stats_run(cmd, fd, req);
+    case VERB_SLABS:
+        admin_slabs(cmd, fd, req);
+        break;
+    case VERB_LRU:
+        admin_lru(cmd, fd, req);
+        break;
+    case VERB_LRU_CRAWLER:
+        admin_lru_crawler(cmd, fd, req);
+        break;
+    case VERB_EXTSTORE:
+        admin_extstore(cmd, fd, req);
+        break;
     case VERB_SHUTDOWN:
         return run_shutdown(cmd, fd, req);
     case VERB_QUIT:

@@ -44,11 +44,34 @@ struct lru_class {
 
 static struct lru_class classes[SLABS_CLASS_MAX + 1];
 static struct lru_config cfg; /* [c] */
+static atomic_uint small_pct; /* [a] lru_set_small_pct */
+atomic_int lru_temp_ttl;
 
 void lru_init(const struct lru_config *config)
 {
     cfg = *config;
     memset(classes, 0, sizeof(classes));
+    lru_set_small_pct(cfg.small_pct);
+    lru_set_temp_ttl(cfg.temp_ttl);
+}
+
+void lru_set_small_pct(unsigned pct)
+{
+    atomic_store_explicit(&small_pct, pct, memory_order_relaxed);
+}
+
+void lru_set_temp_ttl(int ttl)
+{
+    atomic_store_explicit(&lru_temp_ttl, ttl, memory_order_relaxed);
+}
+
+/* Whether an item belongs into the queue of those that live a short time. */
+static bool is_temporary(const struct item *it)
+{
+    int ttl = atomic_load_explicit(&lru_temp_ttl, memory_order_relaxed);
+
+    return UNLIKELY(ttl >= 0) && it->exptime != 0 &&
+           (int64_t)it->exptime - clock_seconds() <= ttl;
 }
 
 static void ghost_free(struct lru_class *c)
@@ -259,7 +282,11 @@ void lru_link(struct item *it, uint64_t hv)
 
     requested_add(c, (int64_t)item_total_size(it));
     lock_take(&c->lock, LOCK_LRU);
-    q = ghost_take_locked(c, hv) ? ITEM_MAIN : ITEM_SMALL;
+    if (is_temporary(it)) {
+        q = ITEM_TEMP;
+    } else {
+        q = ghost_take_locked(c, hv) ? ITEM_MAIN : ITEM_SMALL;
+    }
     heat_set(it, q, 0);
     push_locked(&c->queue[q], it);
     lock_drop(&c->lock, LOCK_LRU);
@@ -311,7 +338,8 @@ void lru_replace(struct item *old, struct item *it, uint64_t hv)
     unsigned hits = lru_hits(old);
     enum item_queue q;
 
-    if (class_of(it) != c) {
+    if (class_of(it) != c ||
+        UNLIKELY(is_temporary(it) != (queue_of(old) == ITEM_TEMP))) {
         lru_unlink(old);
         lru_link(it, hv);
         lru_hit(it);
@@ -328,7 +356,7 @@ void lru_replace(struct item *old, struct item *it, uint64_t hv)
     lru_hit(it);
 }
 
-/* ---- eviction ---- */
+/* ---- moving within a class ---- */
 
 /* Pushes an item to the head of a queue, with `hits` left. Stripe held. */
 static void move_locked(struct lru_class *c, struct item *it,
@@ -345,6 +373,20 @@ static void move_locked(struct lru_class *c, struct item *it,
         warm_add(c, is_warm ? 1 : -1);
     }
 }
+
+void lru_requeue(struct item *it)
+{
+    struct lru_class *c = class_of(it);
+    bool temporary = is_temporary(it);
+
+    if (temporary != (queue_of(it) == ITEM_TEMP)) {
+        lock_take(&c->lock, LOCK_LRU);
+        move_locked(c, it, temporary ? ITEM_TEMP : ITEM_SMALL, lru_hits(it));
+        lock_drop(&c->lock, LOCK_LRU);
+    }
+}
+
+/* ---- eviction ---- */
 
 static bool unshared(const struct item *it)
 {
@@ -418,7 +460,10 @@ static enum item_queue turn_locked(const struct lru_class *c)
     uint64_t main = c->queue[ITEM_MAIN].count;
 
     return small > 0 &&
-                   (main == 0 || small * 100 > (small + main) * cfg.small_pct)
+                   (main == 0 ||
+                    small * 100 >
+                        (small + main) * atomic_load_explicit(
+                                             &small_pct, memory_order_relaxed))
                ? ITEM_SMALL
                : ITEM_MAIN;
 }
@@ -495,7 +540,8 @@ bool lru_evict(unsigned slab_class)
     bool freed;
 
     lock_take(&c->lock, LOCK_LRU);
-    freed = reclaim_tail_locked(c, ITEM_SMALL, depth) ||
+    freed = reclaim_tail_locked(c, ITEM_TEMP, DEAD_SEARCH) ||
+            reclaim_tail_locked(c, ITEM_SMALL, depth) ||
             reclaim_tail_locked(c, ITEM_MAIN, depth) ||
             (cfg.evict && evict_locked(c));
     lock_drop(&c->lock, LOCK_LRU);

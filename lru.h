@@ -9,6 +9,9 @@
  * you need for cache eviction", SOSP 2023; the threshold is one hit, not the
  * paper's two: doc/decisions.)
  *
+ * Items that live for a short time only may stand in a third queue, from which
+ * nothing is evicted (lru_set_temp_ttl).
+ *
  * Chained items stand in the queues of the last class, where most of their
  * memory is.
  *
@@ -21,6 +24,7 @@
 #ifndef LRU_H
 #define LRU_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +34,7 @@
 struct lru_config {
     bool evict;         /* false: only dead items make room (-M) */
     unsigned small_pct; /* share of the class of the small queue */
+    int temp_ttl;       /* see lru_set_temp_ttl */
     /* Whether an item is dead; its stripe is held. */
     bool (*dead)(const struct item *it);
     /* Takes an item, already out of its queue, out of the index and frees it;
@@ -39,6 +44,14 @@ struct lru_config {
 
 void lru_init(const struct lru_config *config);
 void lru_fini(void);
+
+/* Any time, any thread: the share of the small queue. */
+void lru_set_small_pct(unsigned pct);
+
+/* The same: items that have at most `ttl` seconds to live when they are stored
+ * stand in a queue of their own, never evicted, only reclaimed. Below 0: none
+ * do, and those there stay until they expire. */
+void lru_set_temp_ttl(int ttl);
 
 /* All three with the item's stripe held. */
 void lru_link(struct item *it, uint64_t hv);
@@ -56,6 +69,23 @@ void lru_hit(struct item *it);
 static inline unsigned lru_hits(const struct item *it)
 {
     return atomic_load_explicit(&it->heat, memory_order_relaxed) & 3U;
+}
+
+extern atomic_int lru_temp_ttl; /* [a] lru_set_temp_ttl */
+
+/* An item was written over: moves it to the queue that its new expiry asks
+ * for. Stripe held. */
+void lru_requeue(struct item *it);
+
+static inline void lru_written_over(struct item *it)
+{
+    unsigned heat = atomic_load_explicit(&it->heat, memory_order_relaxed);
+
+    if (UNLIKELY(atomic_load_explicit(&lru_temp_ttl, memory_order_relaxed) >=
+                     0 ||
+                 (heat >> 2 & 3) == ITEM_TEMP)) {
+        lru_requeue(it);
+    }
 }
 
 /* The value's size changed in place by `delta` bytes. Stripe held. */

@@ -193,6 +193,8 @@ static void make_store(void)
     config.chunk_min = (size_t)settings.chunk_size;
     config.growth_factor = settings.growth_factor;
     config.hot_lru_pct = (unsigned)settings.hot_lru_pct;
+    config.temp_ttl =
+        settings.temp_lru ? (int)settings.temporary_ttl : config.temp_ttl;
     config.evict = settings.evictions;
     config.cas = settings.use_cas;
     config.preallocate = settings.large_pages;

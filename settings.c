@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/lock.h"
+
 #ifdef ENABLE_REPLICATION
 #define PAIR(format) format
 #else
@@ -16,6 +18,18 @@ struct settings settings = {
 #undef SETTING
 #undef SETTING_SAID
 };
+
+static struct lock lock;
+
+void settings_take(void)
+{
+    lock_take(&lock, LOCK_QUEUE);
+}
+
+void settings_drop(void)
+{
+    lock_drop(&lock, LOCK_QUEUE);
+}
 
 enum format {
     HIDDEN,
@@ -114,8 +128,14 @@ void settings_visit(void (*row)(void *ctx, const char *name, const char *value),
     char buf[VALUE_MAX];
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].format != HIDDEN) {
-            row(ctx, rows[i].name, value_text(&rows[i], buf));
+        const char *text;
+
+        if (rows[i].format == HIDDEN) {
+            continue;
         }
+        settings_take();
+        text = value_text(&rows[i], buf); /* in buf, or constant */
+        settings_drop();
+        row(ctx, rows[i].name, text);
     }
 }

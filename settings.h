@@ -3,8 +3,12 @@
  * it.
  *
  * Layer:   1. Includes layer 0 only.
- * Threads: written before threads start, read by all; the few that change at
- *          run time are atomics elsewhere (log_verbosity, store_limit).
+ * Threads: written before threads start, read by all. What administration
+ *          changes at run time (the page mover's, the crawler's, the queues')
+ *          is read and written between settings_take and settings_drop; a few
+ *          are atomics elsewhere (log_verbosity, store_limit).
+ * Locks:   settings_take takes a LOCK_QUEUE; settings_visit calls nothing
+ *          while it holds that.
  */
 #ifndef SETTINGS_H
 #define SETTINGS_H
@@ -23,6 +27,9 @@ struct settings {
 };
 
 extern struct settings settings;
+
+void settings_take(void);
+void settings_drop(void);
 
 /* Calls `row` for every row of `stats settings`, in stock's order. A NULL
  * value: the figure moves at run time and the caller knows it by the name

@@ -298,6 +298,16 @@ static void class_row(struct text *t, const char *group, unsigned slab_class,
     row_u64(t, full, value);
 }
 
+static bool temp_is_shown(void)
+{
+    bool shown;
+
+    settings_take();
+    shown = settings.temp_lru;
+    settings_drop();
+    return shown;
+}
+
 static void queue_rows(struct text *t, unsigned c,
                        const struct store_class_stats *s)
 {
@@ -308,7 +318,7 @@ static void queue_rows(struct text *t, unsigned c,
     class_row(t, "items:", c, "number_hot", s->number_small);
     class_row(t, "items:", c, "number_warm", s->number_main_hot);
     class_row(t, "items:", c, "number_cold", s->number_main_cold);
-    if (settings.temp_lru) {
+    if (temp_is_shown()) {
         class_row(t, "items:", c, "number_temp", s->number_temp);
     }
     class_row(t, "items:", c, "age_hot", s->age_hot);

@@ -33,6 +33,7 @@ struct store_config store_config_default(void)
         .chunk_min = 48,
         .growth_factor = 1.25,
         .hot_lru_pct = 20,
+        .temp_ttl = -1,
         .evict = true,
         .cas = true,
     };
@@ -85,6 +86,7 @@ bool store_init(const struct store_config *config)
     struct lru_config lru = {
         .evict = config->evict,
         .small_pct = config->hot_lru_pct / 2,
+        .temp_ttl = config->temp_ttl,
         .dead = dead,
         .drop = drop_evicted,
     };
@@ -114,6 +116,16 @@ void store_fini(void)
     lru_fini();
     assoc_fini();
     slabs_fini();
+}
+
+void store_set_hot_pct(unsigned pct)
+{
+    lru_set_small_pct(pct / 2);
+}
+
+void store_set_temp_ttl(int ttl)
+{
+    lru_set_temp_ttl(ttl);
 }
 
 void store_observe(const struct store_observer *observer)

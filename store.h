@@ -37,6 +37,7 @@ struct store_config {
     size_t chunk_min;     /* -n: key, value and flags of class 1 */
     double growth_factor; /* -f */
     unsigned hot_lru_pct; /* the small queue is half of it */
+    int temp_ttl;         /* see store_set_temp_ttl */
     bool evict;           /* false with -M */
     bool cas;             /* false with -C: clients see cas 0 */
     bool preallocate;     /* -L: commit all memory at start */
@@ -329,6 +330,16 @@ bool store_flush_register(uint64_t *version, uint32_t *at);
 
 /* The pending delayed flush: false when there is none. */
 bool store_flush_pending(uint64_t *version, uint32_t *at);
+
+/* ---- tuning, any time ----------------------------------------------- */
+
+/* The share of memory that new items may take; the queue they wait in is half
+ * of it, in percent of the class. */
+void store_set_hot_pct(unsigned pct);
+
+/* Items stored with at most so many seconds to live are never evicted, only
+ * reclaimed once they expired. Below 0: no difference is made. */
+void store_set_temp_ttl(int ttl);
 
 /* ---- walking ------------------------------------------------------- */
 

@@ -28,6 +28,7 @@ void store_overwrite_locked(struct item *old, const struct store_new *n,
     old->exptime = n->attrs.exptime;
     old->version = version;
     lru_resized(old, (int64_t)item_total_size(old) - (int64_t)before);
+    lru_written_over(old);
     lru_hit(old);
     store_mark_accessed(old);
     assoc_stripes[old->stripe].links++;

@@ -36,6 +36,10 @@ enum verb {
     VERB_STATS,
     VERB_SHUTDOWN,
     VERB_CACHE_MEMLIMIT,
+    VERB_SLABS,
+    VERB_LRU,
+    VERB_LRU_CRAWLER,
+    VERB_EXTSTORE,
     VERB_NOOP, /* mn */
     VERB_QUIT,
     VERB_DROP, /* close without a word: HTTP */

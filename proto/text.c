@@ -396,6 +396,10 @@ static const struct command_row {
     {"verbosity", 9, VERB_VERBOSITY, true, parse_level},
     {"cache_memlimit", 14, VERB_CACHE_MEMLIMIT, true, parse_level},
     {"shutdown", 8, VERB_SHUTDOWN, true, parse_admin},
+    {"slabs", 5, VERB_SLABS, true, parse_admin},
+    {"lru", 3, VERB_LRU, true, parse_admin},
+    {"lru_crawler", 11, VERB_LRU_CRAWLER, true, parse_admin},
+    {"extstore", 8, VERB_EXTSTORE, true, parse_admin},
 };
 
 static void parse_unknown(struct request *req)

@@ -143,6 +143,24 @@ void lru_replace(struct item *old, struct item *it, uint64_t hv)
     *find(old) = (struct queued){it, hv};
 }
 
+/* There is one queue. */
+atomic_int lru_temp_ttl = -1;
+
+void lru_set_temp_ttl(int ttl)
+{
+    atomic_store(&lru_temp_ttl, ttl);
+}
+
+void lru_set_small_pct(unsigned pct)
+{
+    (void)pct;
+}
+
+void lru_requeue(struct item *it)
+{
+    (void)it;
+}
+
 void lru_hit(struct item *it)
 {
     (void)it;

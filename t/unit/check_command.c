@@ -154,10 +154,8 @@ static const struct exchange other[] = {
     {"cache_memlimit 7\r\ncache_memlimit 1000000001\r\n cache_memlimit 64\r\n",
      "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
      "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\nOK\r\n"},
-    {"slabs automove 0\r\nlru mode flat\r\nlru_crawler enable\r\nwatch\r\n"
-     "extstore max_sleep 1\r\nrefresh_certs\r\nmg k v\r\nme k\r\n",
-     "ERROR\r\nERROR\r\nERROR\r\nERROR\r\nERROR\r\nERROR\r\nERROR\r\n"
-     "ERROR\r\n"},
+    {"watch\r\nrefresh_certs\r\nmg k v\r\nme k\r\n",
+     "ERROR\r\nERROR\r\nERROR\r\nERROR\r\n"},
 };
 
 static void exchange(const struct exchange *e, size_t cut)
