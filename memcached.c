@@ -25,6 +25,7 @@
 #include "listen.h"
 #include "options.h"
 #include "prefix.h"
+#include "privileges.h"
 #include "process.h"
 #include "secrets.h"
 #include "settings.h"
@@ -68,11 +69,21 @@ static struct {
     struct event *wake;
     int wake_fd;
     bool serving;
-    bool set_up;   /* the service manager may hear that it serves */
+    bool set_up;
     bool graceful; /* SIGUSR1 */
 } self = {.wake_fd = -1};
 
 /* ---- serving and stopping ------------------------------------------ */
+
+/* All is set up and the client port is open. What is left to do is known. */
+static void begin_service(void)
+{
+    systemd_tell("READY=1\nSTATUS=Serving");
+    if (!privileges_drop(PRIVILEGES_MAIN)) {
+        log_fatal(EXIT_FAILURE,
+                  "Failed to set a seccomp profile on the main thread\n");
+    }
+}
 
 /* Opens the client port. */
 static void serve(void)
@@ -87,7 +98,7 @@ static void serve(void)
         log_fatal(EX_OSERR, "%s\n", message);
     }
     if (self.set_up) {
-        systemd_tell("READY=1\nSTATUS=Serving");
+        begin_service();
     }
 }
 
@@ -286,6 +297,8 @@ static void set_up(void)
     /* libevent ends the process, with words of its own, when it has none. */
     require_descriptors(FDS_LOOP * loops);
     make_loop();
+    /* SIGHUP reads these again. */
+    privileges_init(settings.drop_privileges, settings.auth_file != NULL);
     start_threads();
     require_descriptors(0);
     if (replication.start == NULL || settings.rep_peers == NULL ||
@@ -295,8 +308,11 @@ static void set_up(void)
     process_write_pid_file();
     process_ready();
     self.set_up = true;
-    systemd_tell(self.serving ? "READY=1\nSTATUS=Serving"
-                              : "STATUS=Waiting for the copy of a peer");
+    if (self.serving) {
+        begin_service();
+    } else {
+        systemd_tell("STATUS=Waiting for the copy of a peer");
+    }
 }
 
 /* ---- tear-down ----------------------------------------------------- */

@@ -27,6 +27,13 @@
         .name = (n), .kind = (what), __VA_ARGS__                               \
     }
 
+#ifdef HAVE_SECCOMP
+#define IDLE_SECCOMP       NULL
+#define HELP_SECCOMP(text) (text)
+#else
+#define IDLE_SECCOMP       "this server is not built with seccomp"
+#define HELP_SECCOMP(text) NULL
+#endif
 #define IDLE_MOVER "pages stay with the class that took them"
 #define IDLE_CRAWLER                                                           \
     "nothing crawls: what expired goes first when room is needed"

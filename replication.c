@@ -20,6 +20,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "privileges.h"
 #include "rep/frame.h"
 #include "rep/hints.h"
 #include "rep/runs.h"
@@ -672,6 +673,11 @@ static void *run_thread(void *arg)
     enum next next = NEXT_TURN;
 
     (void)arg;
+    if (!privileges_drop(PRIVILEGES_DIALS)) {
+        log_print(0, "Failed to set a seccomp profile on the replication "
+                     "thread\n");
+        exit(EXIT_FAILURE);
+    }
     /* Or the kernel adds 50 us to each pace. */
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     post_kind(REP_EV_START);

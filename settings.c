@@ -11,6 +11,12 @@
 #define PAIR(format) HIDDEN
 #endif
 
+#ifdef HAVE_SECCOMP
+#define SECCOMP(format) format
+#else
+#define SECCOMP(format) HIDDEN
+#endif
+
 struct settings settings = {
 #define SETTING(type, field, initial, format, name) .field = (initial),
 #define SETTING_SAID(name, text)

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "counters.h"
 #include "napi.h"
+#include "privileges.h"
 #include "settings.h"
 #include "store.h"
 
@@ -186,6 +187,10 @@ static void *worker_main(void *arg)
 
     assert(w->magic == WORKER_MAGIC);
     (void)prctl(PR_SET_NAME, "mc-worker");
+    if (!privileges_drop(PRIVILEGES_WORKER)) {
+        log_print(0, "Failed to set a seccomp profile on a worker thread\n");
+        exit(EXIT_FAILURE);
+    }
     while (!w->stopping) {
         (void)event_base_loop(w->base,
                               EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0));

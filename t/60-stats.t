@@ -31,6 +31,7 @@ my %new = (
     slab_reassign_busy_nomem       => 'new in 1.6.45',
     slab_reassign_last_busy_status => 'new in 1.6.45',
     client_flags_size              => 'new in 1.6.45',
+    drop_privileges                => 'of a build with seccomp',
     replication                    => 'what repcached adds',
     repcached_version              => 'what repcached adds',
     repcached_qi_free              => 'what repcached adds',
