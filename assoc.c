@@ -8,6 +8,7 @@ enum {
     MAP_FROM = 4096, /* bytes; larger arrays come from mmap: see lines_new */
     FULL_BUCKET = 3, /* growth begins above this many items a bucket */
     VISIT_MAX = 256, /* items of one bucket put in order at a time */
+    VISIT_AHEAD = 2, /* buckets whose items are fetched early */
 };
 
 struct assoc_stripe *assoc_stripes;
@@ -277,11 +278,7 @@ void assoc_prefetch_item(uint64_t hv)
     line = assoc_bucket(s, assoc_fragment(hv));
     for (int i = 0; i < ASSOC_SLOTS; i++) {
         if (line->slot[i] >> 40 == assoc_fragment(hv)) {
-            const char *it = slabs_ptr(line->slot[i] & ASSOC_REF_MASK);
-
-            PREFETCH(it);
-            PREFETCH(it + 64);
-            PREFETCH(it + 128);
+            assoc_prefetch_ref(line->slot[i] & ASSOC_REF_MASK);
             break;
         }
     }
@@ -340,6 +337,21 @@ static void collect(const struct assoc_stripe *s, struct collected *c)
     sort_slots(c->slot, c->n);
 }
 
+/* So that the cache misses of a walk overlap. */
+static void prefetch_bucket(const struct assoc_stripe *s, uint64_t bucket)
+{
+    const struct assoc_line *line = lines_of(s) + bucket;
+
+    if (bucket >= buckets_of(s)) {
+        return;
+    }
+    for (int i = 0; i < ASSOC_SLOTS; i++) {
+        if (line->slot[i] != 0) {
+            assoc_prefetch_ref(line->slot[i] & ASSOC_REF_MASK);
+        }
+    }
+}
+
 unsigned assoc_visit_bucket(const struct assoc_stripe *s, uint32_t *fragment,
                             bool (*visit)(void *ctx, struct item *it),
                             void *ctx, bool *stopped)
@@ -349,6 +361,7 @@ unsigned assoc_visit_bucket(const struct assoc_stripe *s, uint32_t *fragment,
     struct collected c;
 
     lock_assert(LOCK_STRIPE);
+    prefetch_bucket(s, bucket + VISIT_AHEAD);
     c.n = 0;
     c.from = *fragment;
     /* The least fragment of the bucket behind this one, rounded up. */

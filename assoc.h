@@ -135,6 +135,16 @@ void assoc_replace(struct assoc_stripe *s, uint64_t hv, const struct item *old,
 /* Takes out an item that is there. */
 void assoc_remove(struct assoc_stripe *s, uint64_t hv, const struct item *it);
 
+/* As much as the small items have that most are. */
+static inline void assoc_prefetch_ref(item_ref ref)
+{
+    const char *p = slabs_ptr(ref);
+
+    PREFETCH(p);
+    PREFETCH(p + 64);
+    PREFETCH(p + 128);
+}
+
 /* Prefetches the first item that may have this key; skips a busy stripe. */
 void assoc_prefetch_item(uint64_t hv);
 
