@@ -134,10 +134,15 @@ void store_observe(const struct store_observer *observer)
 }
 
 uint64_t store_record_locked(enum store_op op, const struct store_key *key,
-                             uint64_t version, uint32_t source)
+                             const struct item *it, uint64_t version,
+                             uint32_t source)
 {
-    const struct store_change change = {
-        .op = op, .key = key, .version = version, .source = source};
+    const struct store_change change = {.op = op,
+                                        .key = key,
+                                        .version = version,
+                                        .source = source,
+                                        .place =
+                                            it != NULL ? slabs_ref(it) : 0};
 
     if (store.observer != NULL) {
         return store.observer->change(store.observer->ctx, &change);
@@ -165,6 +170,11 @@ void store_prefetch_bucket(uint64_t hv)
 void store_prefetch_item(uint64_t hv)
 {
     assoc_prefetch_item(hv);
+}
+
+void store_prefetch_place(uint64_t place)
+{
+    assoc_prefetch_ref(place);
 }
 
 enum store_miss store_dead(const struct item *it)

@@ -73,6 +73,10 @@ void store_prefetch_stripe(uint64_t hv);
 void store_prefetch_bucket(uint64_t hv);
 void store_prefetch_item(uint64_t hv);
 
+/* The same for one of which a change told where it lay. A hint: it may be
+ * another's by now. */
+void store_prefetch_place(uint64_t place);
+
 /* ---- reading ------------------------------------------------------- */
 
 enum store_miss {
@@ -232,6 +236,7 @@ struct store_change {
     const struct store_key *key; /* NULL for FLUSH */
     uint64_t version; /* applied changes: the peer's; 0: draw a new one */
     uint32_t source;  /* applied changes: the caller's, opaque here; local 0 */
+    uint64_t place;   /* 40 bits: of the item, store_prefetch_place; 0 none */
 };
 
 struct store_observer {

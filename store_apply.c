@@ -59,7 +59,7 @@ static bool take_later_expiry(struct item *held, const struct store_key *key,
     if (later) {
         held->exptime = theirs;
         held->bits |= ITEM_TOUCHED;
-        (void)store_record_locked(STORE_OP_TOUCH, key, held->version,
+        (void)store_record_locked(STORE_OP_TOUCH, key, held, held->version,
                                   in->source);
     }
     return later;
@@ -223,7 +223,7 @@ static void overwrite_locked(struct item *held, const struct incoming *x,
     struct store_change change = change_of(x->in);
 
     store_overwrite_locked(held, new, x->bytes,
-                           store_record_locked(STORE_OP_ITEM, x->key,
+                           store_record_locked(STORE_OP_ITEM, x->key, held,
                                                change.version, change.source));
     item_set_cas(held, x->in->local ? 0 : x->in->cas);
 }
@@ -337,7 +337,7 @@ enum store_applied store_apply_floor(const struct store_key *key,
     }
     /* Recording the delete raises the floor as well. */
     if (held != NULL || version > floor_of(key)) {
-        (void)store_record_locked(STORE_OP_DELETE, key, version, source);
+        (void)store_record_locked(STORE_OP_DELETE, key, NULL, version, source);
         verdict = STORE_APPLIED;
     }
     if (held != NULL) {

@@ -71,7 +71,7 @@ void store_flush(uint32_t at)
                               memory_order_relaxed);
     }
     if (store.observer != NULL) {
-        (void)store_record_locked(STORE_OP_FLUSH, NULL, version, 0);
+        (void)store_record_locked(STORE_OP_FLUSH, NULL, NULL, version, 0);
     }
 }
 
@@ -124,7 +124,7 @@ void store_tick(void)
     atomic_store_explicit(&store.flushed, at, memory_order_relaxed);
     /* A peer whose clock is behind need not wait for its own. */
     if (store.observer != NULL && version_is_hybrid()) {
-        (void)store_record_locked(STORE_OP_FLUSH, NULL, version, 0);
+        (void)store_record_locked(STORE_OP_FLUSH, NULL, NULL, version, 0);
     }
 }
 
@@ -151,7 +151,7 @@ bool store_apply_barrier(uint64_t version, uint32_t source)
         atomic_store_explicit(&store.flushed, clock_seconds(),
                               memory_order_relaxed);
     }
-    (void)store_record_locked(STORE_OP_FLUSH, NULL, version, source);
+    (void)store_record_locked(STORE_OP_FLUSH, NULL, NULL, version, source);
     return risen;
 }
 
@@ -159,6 +159,6 @@ void store_apply_flush_at(uint64_t version, uint32_t at, uint32_t source)
 {
     version_observe(version);
     if (set_register(version, at)) {
-        (void)store_record_locked(STORE_OP_FLUSH, NULL, version, source);
+        (void)store_record_locked(STORE_OP_FLUSH, NULL, NULL, version, source);
     }
 }

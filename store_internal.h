@@ -39,9 +39,11 @@ struct store_new {
     size_t nbytes;
 };
 
-/* Draws a version for a change, or passes the peer's on, and records it. */
+/* Draws a version for a change, or passes the peer's on, and records it. `it`
+ * is what the key will have, NULL for nothing. */
 uint64_t store_record_locked(enum store_op op, const struct store_key *key,
-                             uint64_t version, uint32_t source);
+                             const struct item *it, uint64_t version,
+                             uint32_t source);
 
 /* Whether `n` would go over the item size limit, counted as stock counts. */
 bool store_too_large(const struct store_new *n);

@@ -27,7 +27,7 @@ static bool arith_in_place(struct item *it, const struct store_key *key,
         item_size(it) + more > slabs_chunk_size(it->slab_class)) {
         return false;
     }
-    it->version = store_record_locked(STORE_OP_ITEM, key, 0, 0);
+    it->version = store_record_locked(STORE_OP_ITEM, key, it, 0, 0);
     item_set_cas(it, 0);
     memcpy(item_data(it), digits, n);
     if (grows) {
@@ -151,7 +151,7 @@ static bool shorten(struct item *it, const struct store_key *key,
     if (cas != 0 && !make_cas_room(it)) {
         return false;
     }
-    it->version = store_record_locked(STORE_OP_ITEM, key, 0, 0);
+    it->version = store_record_locked(STORE_OP_ITEM, key, it, 0, 0);
     item_set_cas(it, cas);
     it->exptime = exptime;
     it->bits &= (uint16_t)~ITEM_TOUCHED;
@@ -172,7 +172,7 @@ static bool touch_in_place(struct item *it, const struct store_key *key,
     it->exptime = exptime;
     if (store.observer != NULL) {
         it->bits |= ITEM_TOUCHED;
-        (void)store_record_locked(STORE_OP_TOUCH, key, it->version, 0);
+        (void)store_record_locked(STORE_OP_TOUCH, key, it, it->version, 0);
     }
     return true;
 }

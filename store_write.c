@@ -41,8 +41,8 @@ bool store_link_locked(struct assoc_stripe *s, const struct store_key *key,
     if (old == NULL && !assoc_insert(s, key->hv, it)) {
         return false;
     }
-    it->version =
-        store_record_locked(change->op, key, change->version, change->source);
+    it->version = store_record_locked(change->op, key, it, change->version,
+                                      change->source);
     atomic_store_explicit(&it->kind, ITEM_LINKED, memory_order_relaxed);
     if (old == NULL) {
         lru_link(it, key->hv);
@@ -253,7 +253,8 @@ static bool set_in_place(const struct store_new *n, enum store_mode mode,
 
     if (fits) {
         store_overwrite_locked(
-            old, n, value, store_record_locked(STORE_OP_ITEM, n->key, 0, 0));
+            old, n, value,
+            store_record_locked(STORE_OP_ITEM, n->key, old, 0, 0));
         if (cas != NULL) {
             *cas = item_cas(old);
         }
@@ -305,7 +306,7 @@ enum store_status store_delete(const struct store_key *key, uint64_t cas,
     }
     /* Also of an absent key: a peer may hold what we have evicted. */
     if (store.observer != NULL) {
-        (void)store_record_locked(STORE_OP_DELETE, key, 0, 0);
+        (void)store_record_locked(STORE_OP_DELETE, key, NULL, 0, 0);
     }
     if (it != NULL) {
         store_unlink_locked(s, it, key->hv);

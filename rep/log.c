@@ -10,7 +10,7 @@
 #include "base/version.h"
 
 /*
- * A record is {version 8, nkey, op, source, target, hops, key}, unaligned. It
+ * A record is {version 8, nkey, op, source, target, hops, place 5, key}. It
  * begins at position modulo `bytes` and never wraps: the ring has room for
  * the longest one behind its end, and the next record begins where this one
  * would have ended had it wrapped.
@@ -20,7 +20,7 @@
  */
 enum {
     CACHE_LINE = 64,
-    HEADER = 13,
+    HEADER = 18,
     RECORD_MAX = HEADER + KEY_MAX_LENGTH,
     PIECE = 4096,              /* bytes copied in one hold */
     MERGE = REP_LOG_BATCH * 2, /* places of the table that finds repeats */
@@ -86,26 +86,35 @@ struct rep_log {
 struct record {
     uint64_t version;
     uint8_t nkey, op, source, target, hops;
+    uint64_t place; /* 40 bits */
 };
 
 static void record_get(const unsigned char *p, struct record *rec)
 {
+    uint32_t low;
+
     memcpy(&rec->version, p, 8);
     rec->nkey = p[8];
     rec->op = p[9];
     rec->source = p[10];
     rec->target = p[11];
     rec->hops = p[12];
+    memcpy(&low, p + 13, 4);
+    rec->place = (uint64_t)p[17] << 32 | low;
 }
 
 static void record_put(unsigned char *p, const struct record *rec)
 {
+    uint32_t low = (uint32_t)rec->place;
+
     memcpy(p, &rec->version, 8);
     p[8] = rec->nkey;
     p[9] = rec->op;
     p[10] = rec->source;
     p[11] = rec->target;
     p[12] = rec->hops;
+    memcpy(p + 13, &low, 4);
+    p[17] = (unsigned char)(rec->place >> 32);
 }
 
 static uint64_t head_of(const struct rep_log *log)
@@ -319,7 +328,8 @@ static uint64_t change_logged(struct rep_log *log,
 {
     struct record rec = {.op = (uint8_t)change->op,
                          .source = (uint8_t)change->source,
-                         .hops = (uint8_t)(change->source >> 8)};
+                         .hops = (uint8_t)(change->source >> 8),
+                         .place = change->place};
     const char *key = NULL;
     bool wake = false;
 
@@ -783,6 +793,7 @@ static void batch_add(struct rep_log_batch *batch, struct merge *m,
     e->source = rec->source;
     e->target = rec->target;
     e->hops = rec->hops;
+    e->place = rec->place;
     if (rec->op == STORE_OP_FLUSH) {
         e->hv = 0;
         e->key = NULL;

@@ -56,6 +56,7 @@ struct rep_log_entry {
     uint64_t pos;     /* reading again from here gives this entry again */
     uint64_t version; /* the greatest of the merged entries */
     uint64_t hv;      /* hash_key() */
+    uint64_t place;   /* as in store_change */
     const char *key;  /* in the batch; NULL for FLUSH */
     uint8_t nkey;
     uint8_t op;     /* enum store_op */

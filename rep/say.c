@@ -7,8 +7,8 @@ enum {
     ITEM_OVERHEAD = 59,
     /* Entries of a batch that are looked up ahead. */
     AHEAD_STRIPE = 12,
-    AHEAD_BUCKET = 8,
-    AHEAD_ITEM = 4
+    AHEAD_BUCKET = 6,
+    AHEAD_ITEM = 12
 };
 
 static bool too_large(const struct rep_say *say, const struct item *it)
@@ -268,7 +268,7 @@ void rep_say_ahead(const struct rep_log_batch *batch, unsigned i)
         store_prefetch_bucket(batch->entry[i + AHEAD_BUCKET].hv);
     }
     if (i + AHEAD_ITEM < batch->n) {
-        store_prefetch_item(batch->entry[i + AHEAD_ITEM].hv);
+        store_prefetch_place(batch->entry[i + AHEAD_ITEM].place);
     }
 }
 

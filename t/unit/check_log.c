@@ -174,6 +174,29 @@ START_TEST(entries_come_in_order_with_their_versions)
 }
 END_TEST
 
+START_TEST(an_entry_tells_where_its_item_lay)
+{
+    const uint64_t places[] = {0, 1, UINT64_C(0x80ffeeddcc),
+                               (UINT64_C(1) << 40) - 1};
+    const char *names[] = {"a", "bb", "ccc", "dddd"};
+    uint64_t pos;
+    int reader = rep_log_open(rlog, &pos);
+
+    for (int i = 0; i < 4; i++) {
+        struct store_key key = store_key(names[i], strlen(names[i]));
+        struct store_change c = {
+            .op = STORE_OP_ITEM, .key = &key, .place = places[i]};
+
+        (void)ob->change(ob->ctx, &c);
+    }
+    ck_assert_int_eq(rep_log_read(rlog, reader, pos, &batch), REP_LOG_OK);
+    ck_assert_str_eq(keys(), "a bb ccc dddd");
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(batch.entry[i].place, places[i]);
+    }
+}
+END_TEST
+
 START_TEST(reading_again_from_an_entry_gives_it_again)
 {
     uint64_t pos;
@@ -833,6 +856,7 @@ int main(void)
     tcase_add_test(t, versions_rise_with_and_without_readers);
     tcase_add_test(t, nothing_is_appended_without_a_reader);
     tcase_add_test(t, entries_come_in_order_with_their_versions);
+    tcase_add_test(t, an_entry_tells_where_its_item_lay);
     tcase_add_test(t, reading_again_from_an_entry_gives_it_again);
     tcase_add_test(t, repeats_are_sent_once_at_their_last_place);
     tcase_add_test(t, repeats_are_never_merged_across_a_flush);

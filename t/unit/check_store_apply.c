@@ -245,6 +245,9 @@ START_TEST(every_change_is_seen_once_with_its_source)
     ck_assert_uint_eq(seen[1].source, 2);
     ck_assert_uint_eq(seen[1].version, V(1000));
     ck_assert_int_eq(seen[2].op, STORE_OP_DELETE);
+    ck_assert_uint_ne(seen[1].place, 0);
+    ck_assert_uint_eq(seen[1].place, seen[0].place); /* written over */
+    ck_assert_uint_eq(seen[2].place, 0);
     ck_assert_int_eq(seen[3].op, STORE_OP_DELETE);
     ck_assert_int_eq(seen[4].op, STORE_OP_FLUSH);
 }
