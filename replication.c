@@ -36,6 +36,7 @@
 #define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
 #define EVENTS     256                   /* waiting for rep/core */
 #define LINGER_US  500      /* changes of this time travel together */
+#define CROWD      128      /* of more than so many, twice as long */
 #define PUBLISH_NS 10000000 /* between two looks at the figures */
 
 /* A connection, and what rep/core is told of its other end. */
@@ -71,6 +72,8 @@ static struct {
     bool stopping, ended;            /* [r] */
     uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
+    uint64_t sent_before;            /* [r] sum of the items sent, last turn */
+    bool crowded;                    /* [r] many came in the last turn */
     uint64_t published_at;           /* [r] ns */
     struct rep_runs *runs;           /* [r] once started */
     struct rep_hints *hints;         /* [c] */
@@ -629,7 +632,7 @@ static enum next sleep_or_turn(void)
 static enum next turn(void)
 {
     bool busy = rep_sweep_step(&self.sweep);
-    uint64_t read = 0;
+    uint64_t read = 0, sent = 0;
 
     spread_hints();
     for (unsigned i = 0; i < LINKS; i++) {
@@ -641,7 +644,10 @@ static enum next turn(void)
         busy = replink_turn(self.lines[i].link) == REPLINK_BUSY || busy;
         replink_figures(self.lines[i].link, &f);
         read += f.pos;
+        sent += f.items_sent;
     }
+    self.crowded = sent > self.sent_before + CROWD;
+    self.sent_before = sent;
     reap_links();
     rep_runs_move(self.runs);
     publish_sometimes();
@@ -657,12 +663,15 @@ static enum next turn(void)
 
 /* While changes come, the log is read every LINGER_US and not in between,
  * whatever arrives: the workers need not wake us for each change, and an
- * acknowledgement does not make us send the few changes that came since. To
+ * acknowledgement does not make us send the few changes that came since. Where
+ * they are many, over 256,000 a second, less often: what a turn costs beside
+ * them is then theirs to bear, and of 128,000 lag stays below LINGER_US. To
  * wait for a timer among events would cost as much as all the rest of a turn
  * (bench/replication-cost). */
 static void pace(void)
 {
-    const struct timespec t = {.tv_nsec = LINGER_US * 1000L};
+    const struct timespec t = {.tv_nsec =
+                                   (self.crowded ? 2 : 1) * LINGER_US * 1000L};
 
     /* Interrupted: the turn comes early. */
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
