@@ -18,6 +18,7 @@
 #include "settings.h"
 #include "store.h"
 #include "store_stats.h"
+#include "watch.h"
 
 enum {
     FIRST_ROOM = 8192,          /* of a text that grows */
@@ -221,11 +222,11 @@ static void background_rows(struct text *t, const struct counters_sum *c)
         row_u64(t, "lru_maintainer_juggles", 0);
     }
     row_u64(t, "malloc_fails", c->malloc_fails);
-    row_u64(t, "log_worker_dropped", 0);
-    row_u64(t, "log_worker_written", 0);
-    row_u64(t, "log_watcher_skipped", 0);
-    row_u64(t, "log_watcher_sent", 0);
-    row_u64(t, "log_watchers", 0);
+    row_u64(t, "log_worker_dropped", c->log_worker_dropped);
+    row_u64(t, "log_worker_written", c->log_worker_written);
+    row_u64(t, "log_watcher_skipped", c->log_watcher_skipped);
+    row_u64(t, "log_watcher_sent", c->log_watcher_sent);
+    row_u64(t, "log_watchers", watch_count());
     row_u64(t, "unexpected_napi_ids", c->unexpected_napi_ids);
     row_u64(t, "round_robin_fallback", c->round_robin_fallback);
 }

@@ -184,3 +184,28 @@ char *util_format_u64(char *buf, uint64_t v)
     memcpy(buf, p, n);
     return buf + n;
 }
+
+static bool stays_in_uri(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
+char *util_uri_encode(char *buf, const char *p, size_t n)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+
+        if (stays_in_uri(c)) {
+            *buf++ = (char)c;
+        } else {
+            *buf++ = '%';
+            *buf++ = digits[c >> 4];
+            *buf++ = digits[c & 15];
+        }
+    }
+    return buf;
+}

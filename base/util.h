@@ -56,6 +56,10 @@ bool util_parse_double(const char *p, size_t n, double *out) MUST_CHECK;
  * room for UTIL_U64_DIGITS bytes. */
 char *util_format_u64(char *buf, uint64_t v);
 
+/* Writes `n` bytes as a URI has them, all but ASCII letters, digits and -._~ as
+ * %XX, without terminator, and returns the end: at most 3 * n bytes. */
+char *util_uri_encode(char *buf, const char *p, size_t n);
+
 /* The number at the start of a stored value, as incr reads it: leading white
  * space, one '+', digits, then the end, or white space or NUL and anything. */
 bool util_parse_stored_number(const char *p, size_t n,

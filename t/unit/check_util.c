@@ -232,6 +232,18 @@ START_TEST(formatted_numbers_parse_back)
 }
 END_TEST
 
+START_TEST(uris_keep_letters_digits_and_four_signs)
+{
+    static const char keys[] = "aZ09-._~ %/+\0\xff";
+    char buf[3 * sizeof(keys)];
+    char *end = util_uri_encode(buf, keys, sizeof(keys) - 1);
+
+    *end = '\0';
+    ck_assert_str_eq(buf, "aZ09-._~%20%25%2F%2B%00%FF");
+    ck_assert_ptr_eq(util_uri_encode(buf, keys, 0), buf);
+}
+END_TEST
+
 static Suite *util_suite(void)
 {
     Suite *suite = suite_create("util");
@@ -246,6 +258,7 @@ static Suite *util_suite(void)
     tcase_add_test(tc, stored_numbers_end_at_white_space);
     tcase_add_test(tc, stored_numbers_end_at_nul);
     tcase_add_test(tc, formatted_numbers_parse_back);
+    tcase_add_test(tc, uris_keep_letters_digits_and_four_signs);
     suite_add_tcase(suite, tc);
     return suite;
 }
