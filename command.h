@@ -19,6 +19,7 @@
 
 #include "base/util.h"
 #include "counters.h"
+#include "proto/binary.h"
 #include "proto/out.h"
 #include "proto/request.h"
 #include "store.h"
@@ -61,11 +62,14 @@ struct command {
  * a copy of this until command_upload_end. */
 struct upload {
     struct item *item; /* owned; NULL: the bytes are swallowed */
-    size_t nbytes;     /* of value; nbytes + 2 bytes arrive */
+    size_t nbytes;     /* of value; ntail more bytes arrive */
     size_t got;        /* arrived so far */
     char tail[2];      /* the last two, which must be CR LF, stored or not */
-    uint8_t verb;      /* enum verb */
-    uint8_t answer;    /* enum reply once swallowed; NONE: commit */
+    uint8_t ntail;     /* 2; of the binary protocol 0 */
+    bool binary;       /* that protocol's */
+    struct binary_tag tag; /* with `binary` */
+    uint8_t verb;          /* enum verb; with `binary` enum binary_verb */
+    uint8_t answer;        /* enum reply once swallowed; NONE: commit */
     bool noreply;
     uint64_t cas;
     uint64_t hv;
@@ -106,7 +110,7 @@ size_t upload_feed(struct upload *upload, const char *p, size_t n);
 
 static inline bool upload_complete(const struct upload *upload)
 {
-    return upload->got == upload->nbytes + 2;
+    return upload->got == upload->nbytes + upload->ntail;
 }
 
 /* Checks the tail, stores, answers. COMMAND_DONE, COMMAND_FULL or, when the

@@ -13,6 +13,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "counters.h"
+#include "proto/binary.h"
 #include "proto/out.h"
 #include "proto/textauth.h"
 #include "settings.h"
@@ -310,6 +311,8 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
     COUNT(set->counters, total_connections);
     if (protocol == CONN_ASCII) {
         log_print(2, "<%d new ascii client connection.\n", fd);
+    } else if (protocol == CONN_BINARY) {
+        log_print(2, "<%d new binary client connection.\n", fd);
     } else {
         log_print(2, "<%d new auto-negotiating client connection\n", fd);
     }
@@ -615,7 +618,16 @@ static void conn_settle(struct conn *c, enum turn turn)
     conn_unpark(c);
 }
 
-/* -vvv, and the moment at which an undecided connection becomes a text one. */
+/* The first byte of an undecided connection decides for all its life. */
+static void negotiate(struct conn *c)
+{
+    c->protocol = c->slot->binary ? CONN_BINARY : CONN_ASCII;
+    log_print(2, "%d: Client using the %s protocol\n", c->fd,
+              c->slot->binary ? "binary" : "ascii");
+}
+
+/* -vvv, and the moment at which an undecided connection becomes one of text,
+ * or a binary one. */
 static void conn_begin(struct conn *c)
 {
     enum conn_state state = conn_state(c);
@@ -625,8 +637,7 @@ static void conn_begin(struct conn *c)
         conn_set_state(c, CONN_PARSE_CMD);
     }
     if (UNLIKELY(c->protocol == CONN_AUTO)) {
-        c->protocol = CONN_ASCII;
-        log_print(2, "%d: Client using the ascii protocol\n", c->fd);
+        negotiate(c);
     }
 }
 
@@ -666,12 +677,22 @@ static void run_slots(struct conn_set *set)
     set->gathered = 0;
 }
 
+static bool speaks_binary(const struct conn *c)
+{
+    const struct slot *slot = c->slot;
+
+    return c->protocol == CONN_BINARY ||
+           (UNLIKELY(c->protocol == CONN_AUTO) && slot->len > 0 &&
+            (unsigned char)slot->buf[0] == BINARY_REQUEST);
+}
+
 /* Its slot is filled: looks at what is there, and runs all slots when that is
  * much. */
 static void gather(struct conn *c)
 {
     struct conn_set *set = c->set;
 
+    c->slot->binary = speaks_binary(c);
     if (!conn_is_uploading(c) && LIKELY(c->auth == NULL)) {
         slot_look_ahead(c->slot, &c->parked->held);
         set->gathered += c->slot->count;

@@ -28,7 +28,7 @@
 #include "command.h"
 
 enum conn_transport { CONN_TCP, CONN_UNIX };
-enum conn_protocol { CONN_AUTO, CONN_ASCII };
+enum conn_protocol { CONN_AUTO, CONN_ASCII, CONN_BINARY };
 
 /* The names of `stats conns` and -vvv. */
 enum conn_state {

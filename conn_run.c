@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "command_binary.h"
 #include "proto/request.h"
 #include "proto/text.h"
 #include "settings.h"
@@ -32,7 +34,7 @@ static enum turn run_full(struct conn *c, const struct ahead *a)
         return TURN_GO;
     case SENT_BLOCKED:
         c->slot->pos = a->start;
-        return hold(c, a, false, TURN_BLOCKED);
+        return c->slot->binary ? TURN_BLOCKED : hold(c, a, false, TURN_BLOCKED);
     case SENT_BROKEN:
         break;
     }
@@ -59,6 +61,9 @@ static enum turn begin_upload(struct conn *c, struct upload *upload)
  * it stands. */
 static enum turn run_done(struct conn *c, const struct ahead *a)
 {
+    if (UNLIKELY(c->slot->binary)) {
+        return TURN_GO;
+    }
     if (UNLIKELY(a->req.more)) {
         return hold(c, a, true, TURN_GO);
     }
@@ -69,6 +74,20 @@ static enum turn run_done(struct conn *c, const struct ahead *a)
     return TURN_GO;
 }
 
+static enum command_result run_request(struct conn *c, struct ahead *a,
+                                       size_t *used, struct upload *upload)
+{
+    struct command *cmd = &c->set->command;
+    const char *data = c->slot->buf + a->data;
+    size_t avail = c->slot->len - a->data;
+
+    if (UNLIKELY(c->slot->binary)) {
+        return command_binary_run(cmd, c->fd, &a->binary, data, avail, used,
+                                  upload);
+    }
+    return command_run(cmd, c->fd, &a->req, data, avail, used, upload);
+}
+
 static enum turn run_one(struct conn *c, struct ahead *a)
 {
     struct slot *slot = c->slot;
@@ -76,9 +95,7 @@ static enum turn run_one(struct conn *c, struct ahead *a)
 
     for (;;) {
         size_t used = 0;
-        enum command_result result =
-            command_run(&c->set->command, c->fd, &a->req, slot->buf + a->data,
-                        slot->len - a->data, &used, &upload);
+        enum command_result result = run_request(c, a, &used, &upload);
 
         if (result == COMMAND_FULL) {
             enum turn turn = run_full(c, a);
@@ -134,6 +151,15 @@ static enum turn run_upload(struct conn *c)
     return result == COMMAND_HANG_UP ? TURN_HANG_UP : TURN_GO;
 }
 
+static void log_bad_magic(const struct slot *slot)
+{
+    unsigned magic = (unsigned char)slot->buf[slot->pos];
+
+    if (magic != BINARY_REQUEST) {
+        log_print(1, "Invalid magic:  %x\n", magic);
+    }
+}
+
 /* The look-ahead is used up: the next one, or why there is none. */
 static enum turn look_further(struct conn *c)
 {
@@ -147,17 +173,25 @@ static enum turn look_further(struct conn *c)
     if (slot->count > 0) {
         return TURN_GO;
     }
-    return slot->status == TEXT_BAD ? TURN_DROP : TURN_HUNGRY;
+    if (slot->status != TEXT_BAD) {
+        return TURN_HUNGRY;
+    }
+    if (slot->binary) {
+        log_bad_magic(slot);
+        return TURN_HANG_UP; /* what was right is answered */
+    }
+    return TURN_DROP;
 }
 
 /* Keys that running `a` answered: `gets` is cmd_get before. */
-static int64_t keys_of(const struct conn_set *set, const struct ahead *a,
+static int64_t keys_of(const struct conn *c, const struct ahead *a,
                        uint64_t gets)
 {
-    if (a->req.verb != VERB_GET && a->req.verb != VERB_GETS) {
+    if (c->slot->binary ||
+        (a->req.verb != VERB_GET && a->req.verb != VERB_GETS)) {
         return 1;
     }
-    return (int64_t)(atomic_load_explicit(&set->counters->cmd_get,
+    return (int64_t)(atomic_load_explicit(&c->set->counters->cmd_get,
                                           memory_order_relaxed) -
                      gets);
 }
@@ -189,7 +223,7 @@ static enum turn run_requests(struct conn *c)
             atomic_load_explicit(&set->counters->cmd_get, memory_order_relaxed);
         slot->next++;
         turn = run_one(c, a);
-        budget -= keys_of(set, a, gets);
+        budget -= keys_of(c, a, gets);
     }
     return turn;
 }

@@ -341,6 +341,18 @@ static bool auth_refused(enum listen_protocol said)
     return said == LISTEN_BINARY;
 }
 
+/* What -B says. */
+static enum conn_protocol bound_protocol(void)
+{
+    static const uint8_t protocols[] = {
+        [SETTINGS_AUTO] = CONN_AUTO,
+        [SETTINGS_ASCII] = CONN_ASCII,
+        [SETTINGS_BINARY] = CONN_BINARY,
+    };
+
+    return (enum conn_protocol)protocols[settings.binding_protocol];
+}
+
 static enum conn_protocol protocol_of(enum listen_protocol said)
 {
     switch (said) {
@@ -349,10 +361,11 @@ static enum conn_protocol protocol_of(enum listen_protocol said)
     case LISTEN_NEGOTIATING:
         return settings.auth_file != NULL ? CONN_ASCII : CONN_AUTO;
     case LISTEN_BINARY:
+        return CONN_BINARY;
     case LISTEN_PROTOCOL_UNSAID:
         break;
     }
-    return settings.binding_protocol == 1 ? CONN_ASCII : CONN_AUTO;
+    return bound_protocol();
 }
 
 /* Turns one element of the list into what is bound. `host` has room for all
@@ -420,9 +433,8 @@ static void describe_failure(char message[LISTEN_MESSAGE], int error)
 
 static bool bind_tcp(char message[LISTEN_MESSAGE])
 {
-    const struct element every = {
-        .port = settings.port,
-        .protocol = settings.binding_protocol == 1 ? CONN_ASCII : CONN_AUTO};
+    const struct element every = {.port = settings.port,
+                                  .protocol = bound_protocol()};
     int error;
 
     if (settings.port == 0) {
@@ -466,9 +478,7 @@ static bool bind_unix(char message[LISTEN_MESSAGE])
     int fd = bind_path(settings.socketpath);
 
     if (fd >= 0) {
-        fd = add_listener(fd, CONN_UNIX,
-                          settings.binding_protocol == 1 ? CONN_ASCII
-                                                         : CONN_AUTO);
+        fd = add_listener(fd, CONN_UNIX, bound_protocol());
     } else {
         log_print(0, "bind(): %s\n", strerror(-fd));
     }
@@ -577,6 +587,10 @@ static void publish_ports(void)
 /* 0, or a negative errno. */
 static int listener_open(struct listener *l, struct event_base *base)
 {
+    static const char *const names[] = {[CONN_AUTO] = "auto-negotiate",
+                                        [CONN_ASCII] = "ascii",
+                                        [CONN_BINARY] = "binary"};
+
     if (listen(l->fd, settings.backlog) != 0) {
         int error = errno;
 
@@ -588,8 +602,7 @@ static int listener_open(struct listener *l, struct event_base *base)
         event_add(&l->event, NULL) != 0) {
         return -ENOMEM;
     }
-    log_print(2, "<%d server listening (%s)\n", l->fd,
-              l->protocol == CONN_ASCII ? "ascii" : "auto-negotiate");
+    log_print(2, "<%d server listening (%s)\n", l->fd, names[l->protocol]);
     COUNT(counters, total_connections);
     return 0;
 }

@@ -5,17 +5,15 @@
 #include "base/log.h"
 #include "settings.h"
 
-enum { BINDING_ASCII = 1 };
-
 static void check_auth_file(void)
 {
     if (settings.auth_file == NULL) {
         return;
     }
     if (!settings.binding_given) {
-        settings.binding_protocol = BINDING_ASCII;
+        settings.binding_protocol = SETTINGS_ASCII;
     }
-    if (settings.binding_protocol != BINDING_ASCII) {
+    if (settings.binding_protocol != SETTINGS_ASCII) {
         log_fatal(EX_USAGE, "ERROR: You cannot allow the BINARY protocol while "
                             "using ascii authentication tokens.\n");
     }

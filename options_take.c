@@ -57,12 +57,11 @@ void options_take_protocol(char *arg)
 {
     settings.binding_given = true;
     if (strcmp(arg, "auto") == 0) {
-        settings.binding_protocol = 0;
+        settings.binding_protocol = SETTINGS_AUTO;
     } else if (strcmp(arg, "ascii") == 0) {
-        settings.binding_protocol = 1;
+        settings.binding_protocol = SETTINGS_ASCII;
     } else if (strcmp(arg, "binary") == 0) {
-        log_fatal(EX_USAGE, "This server is not built with support for "
-                            "the binary protocol (-B binary).\n");
+        settings.binding_protocol = SETTINGS_BINARY;
     } else {
         log_fatal(EX_USAGE,
                   "Invalid value for binding protocol: %s\n"

@@ -72,7 +72,11 @@ static const struct row {
 
 static const char *protocol_name(int protocol)
 {
-    return protocol == 1 ? "ascii" : "auto-negotiate";
+    static const char *const names[] = {[SETTINGS_AUTO] = "auto-negotiate",
+                                        [SETTINGS_ASCII] = "ascii",
+                                        [SETTINGS_BINARY] = "binary"};
+
+    return names[protocol];
 }
 
 /* The text of a row, in `buf` or constant; NULL: the caller knows. */

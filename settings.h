@@ -26,6 +26,9 @@ struct settings {
 #undef SETTING_SAID
 };
 
+/* Of binding_protocol. */
+enum settings_protocol { SETTINGS_AUTO, SETTINGS_ASCII, SETTINGS_BINARY };
+
 extern struct settings settings;
 
 void settings_take(void);

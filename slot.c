@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "command_binary.h"
 #include "store.h"
 
 /* Verbs whose cache misses are worth overlapping: they name a key. */
@@ -12,21 +13,71 @@ static bool is_keyed(const struct request *req)
     return req->verb >= VERB_GET && req->verb <= VERB_TOUCH;
 }
 
+/* The hash of the key that a parsed request names; false: it names none. */
+static inline bool hash_of(const struct slot *slot, unsigned i, uint64_t *hv)
+{
+    const struct ahead *a = &slot->ahead[i];
+
+    if (UNLIKELY(slot->binary)) {
+        *hv = a->binary.hv;
+        return binary_is_keyed(&a->binary);
+    }
+    *hv = a->req.hv;
+    return is_keyed(&a->req);
+}
+
 void slot_prefetch_buckets(const struct slot *slot)
 {
+    uint64_t hv;
+
     for (unsigned i = slot->next; i < slot->count; i++) {
-        if (is_keyed(&slot->ahead[i].req)) {
-            store_prefetch_bucket(slot->ahead[i].req.hv);
+        if (hash_of(slot, i, &hv)) {
+            store_prefetch_bucket(hv);
         }
     }
 }
 
 void slot_prefetch_items(const struct slot *slot)
 {
+    uint64_t hv;
+
     for (unsigned i = slot->next; i < slot->count; i++) {
-        if (is_keyed(&slot->ahead[i].req)) {
-            store_prefetch_item(slot->ahead[i].req.hv);
+        if (hash_of(slot, i, &hv)) {
+            store_prefetch_item(hv);
         }
+    }
+}
+
+static enum text_status as_text_status(enum binary_status status)
+{
+    static const uint8_t statuses[] = {[BINARY_PARSED] = TEXT_OK,
+                                       [BINARY_MORE] = TEXT_MORE,
+                                       [BINARY_BAD] = TEXT_BAD};
+
+    return (enum text_status)statuses[status];
+}
+
+static void look_at_packets(struct slot *slot)
+{
+    size_t at = slot->pos;
+    bool going = true;
+
+    while (going && slot->count < SLOT_AHEAD && at < slot->len) {
+        struct ahead *a = &slot->ahead[slot->count];
+        size_t used = 0;
+
+        slot->status = as_text_status(
+            binary_parse(slot->buf + at, slot->len - at, &a->binary, &used));
+        if (slot->status != TEXT_OK) {
+            return;
+        }
+        command_binary_prepare(&a->binary);
+        slot->count++;
+        a->start = at;
+        a->data = at + used;
+        going = binary_is_keyed(&a->binary) &&
+                slot->len - a->data >= a->binary.nbytes;
+        at = a->data + a->binary.nbytes;
     }
 }
 
@@ -163,6 +214,10 @@ void slot_look_ahead(struct slot *slot, struct held **held)
     slot->count = 0;
     slot->next = 0;
     slot->status = TEXT_MORE;
+    if (UNLIKELY(slot->binary)) {
+        look_at_packets(slot);
+        return;
+    }
     if (*held != NULL && !(*held)->between) {
         look_at_held(slot, *held);
         return;

@@ -3,9 +3,10 @@
  *
  * Requests are parsed up to sixteen at a time before the first of them runs,
  * each once, so that the cache misses of their keys overlap. A get line that
- * is longer than a slot is cut into pieces that run one after the other.
+ * is longer than a slot is cut into pieces that run one after the other. Binary
+ * requests that wait for room are parsed again instead: they are all there.
  *
- * Layer:     4. Includes command.h, store.h and layers 0-3.
+ * Layer:     4. Includes command.h, command_binary.h, store.h, layers 0-3.
  * Threads:   the owning worker.
  * Ownership: borrows the buffer; *held is malloced, owned by the connection.
  */
@@ -16,6 +17,7 @@
 #include <stddef.h>
 
 #include "base/util.h"
+#include "proto/binary.h"
 #include "proto/request.h"
 #include "proto/text.h"
 
@@ -24,23 +26,27 @@
 
 /* A parsed request and where it lies in its slot. */
 struct ahead {
-    struct request req;
-    size_t start; /* of its line */
-    size_t data;  /* past its line */
+    union {
+        struct request req;
+        struct binary_request binary; /* in a slot that is */
+    };
+    size_t start; /* of its line, or header */
+    size_t data;  /* past its line, or key */
 };
 
 struct slot {
     char *buf;               /* SLOT_BYTES */
     size_t len;              /* bytes there */
     size_t pos;              /* bytes consumed */
+    bool binary;             /* whose requests: set before looking ahead */
     unsigned count;          /* parsed requests */
     unsigned next;           /* the next of them to run */
     enum text_status status; /* why there are not more of them */
     struct ahead ahead[SLOT_AHEAD];
 };
 
-/* A request that waits for room in the output, or the part already run of a
- * get line that is longer than a slot. */
+/* A text request that waits for room in the output, or the part already run of
+ * a get line that is longer than a slot. */
 struct held {
     struct ahead ahead;
     const char *base; /* where offset 0 was when its pointers were made */

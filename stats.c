@@ -68,10 +68,23 @@ static void text_row(void *ctx, const char *name, const char *value)
     text_append(t, "\r\n", 2);
 }
 
-static void row(struct text *t, const char *name, const char *format, ...)
+/* ---- rows, whatever becomes of them ------------------------------------- */
+
+struct rows {
+    stats_row *row;
+    void *ctx;
+    bool failed; /* out of memory */
+};
+
+static void row_text(struct rows *t, const char *name, const char *value)
+{
+    t->row(t->ctx, name, value);
+}
+
+static void row(struct rows *t, const char *name, const char *format, ...)
     PRINTF(3, 4);
 
-static void row(struct text *t, const char *name, const char *format, ...)
+static void row(struct rows *t, const char *name, const char *format, ...)
 {
     char value[ROW_MAX];
     va_list ap;
@@ -79,29 +92,17 @@ static void row(struct text *t, const char *name, const char *format, ...)
     va_start(ap, format);
     (void)vsnprintf(value, sizeof(value), format, ap); /* cut when too long */
     va_end(ap);
-    text_row(t, name, value);
+    row_text(t, name, value);
 }
 
-static void row_u64(struct text *t, const char *name, uint64_t value)
+static void row_u64(struct rows *t, const char *name, uint64_t value)
 {
     row(t, name, "%" PRIu64, value);
 }
 
-/* Answers with the text and END; takes what it holds. */
-static void send_rows(struct command *cmd, int fd, struct text *t)
-{
-    text_append(t, "END\r\n", 5);
-    if (t->failed) {
-        free(t->p);
-        reply_fixed(cmd, fd, false, REPLY_NO_MEMORY_STATS);
-        return;
-    }
-    out_malloced(cmd->out, t->p, t->len);
-}
-
 /* ---- stats ------------------------------------------------------------ */
 
-static void process_rows(struct text *t, const struct command_host *host)
+static void process_rows(struct rows *t, const struct command_host *host)
 {
     struct rusage use = {0};
 
@@ -109,8 +110,8 @@ static void process_rows(struct text *t, const struct command_host *host)
     row(t, "pid", "%ld", (long)getpid());
     row_u64(t, "uptime", clock_seconds() - clock_started() + UPTIME_HEAD_START);
     row_u64(t, "time", clock_seconds());
-    text_row(t, "version", PRODUCT_BASE_VERSION);
-    text_row(t, "libevent", host->libevent_version);
+    row_text(t, "version", PRODUCT_BASE_VERSION);
+    row_text(t, "libevent", host->libevent_version);
     row_u64(t, "pointer_size", 8 * sizeof(void *));
     row(t, "rusage_user", "%ld.%06ld", (long)use.ru_utime.tv_sec,
         (long)use.ru_utime.tv_usec);
@@ -118,7 +119,7 @@ static void process_rows(struct text *t, const struct command_host *host)
         (long)use.ru_stime.tv_usec);
 }
 
-static void connection_rows(struct text *t, const struct command_host *host,
+static void connection_rows(struct rows *t, const struct command_host *host,
                             const struct counters_sum *c)
 {
     row(t, "max_connections", "%d", settings.maxconns);
@@ -139,7 +140,7 @@ static void connection_rows(struct text *t, const struct command_host *host,
     row(t, "reserved_fds", "%d", RESERVED_FDS * settings.num_threads);
 }
 
-static void command_rows(struct text *t, const struct counters_sum *c)
+static void command_rows(struct rows *t, const struct counters_sum *c)
 {
     row_u64(t, "cmd_get", c->cmd_get);
     row_u64(t, "cmd_set", c->cmd_set);
@@ -167,7 +168,7 @@ static void command_rows(struct text *t, const struct counters_sum *c)
     row_u64(t, "auth_errors", c->auth_errors);
 }
 
-static void network_rows(struct text *t, const struct command_host *host,
+static void network_rows(struct rows *t, const struct command_host *host,
                          const struct counters_sum *c)
 {
     if (settings.idle_timeout != 0) {
@@ -189,7 +190,7 @@ static uint64_t power_level(uint64_t slots)
     return slots == 0 ? 0 : (uint64_t)(63 - __builtin_clzll(slots));
 }
 
-static void index_rows(struct text *t, const struct store_totals *s)
+static void index_rows(struct rows *t, const struct store_totals *s)
 {
     row_u64(t, "hash_power_level", power_level(s->index_slots));
     row_u64(t, "hash_bytes", s->hash_bytes);
@@ -198,7 +199,7 @@ static void index_rows(struct text *t, const struct store_totals *s)
 
 /* Rows of stock's background threads, whose work is done elsewhere here or
  * not at all: tools look for them. */
-static void background_rows(struct text *t, const struct counters_sum *c)
+static void background_rows(struct rows *t, const struct counters_sum *c)
 {
     static const char *const moving[] = {
         "slab_reassign_rescues",        "slab_reassign_chunk_rescues",
@@ -210,7 +211,7 @@ static void background_rows(struct text *t, const struct counters_sum *c)
         for (size_t i = 0; i < sizeof(moving) / sizeof(moving[0]); i++) {
             row_u64(t, moving[i], 0);
         }
-        text_row(t, "slab_reassign_last_busy_status", "none");
+        row_text(t, "slab_reassign_last_busy_status", "none");
         row_u64(t, "slab_reassign_running", 0);
         row_u64(t, "slabs_moved", 0);
     }
@@ -242,7 +243,7 @@ static uint64_t all_reflocked(void)
     return sum;
 }
 
-static void item_rows(struct text *t, const struct store_totals *s)
+static void item_rows(struct rows *t, const struct store_totals *s)
 {
     row_u64(t, "bytes", s->bytes);
     row_u64(t, "curr_items", s->curr_items);
@@ -267,30 +268,28 @@ static void item_rows(struct text *t, const struct store_totals *s)
     }
 }
 
-static void stats_general(struct command *cmd, int fd)
+static void all_general(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
     struct counters_sum c;
     struct store_totals s;
 
     counters_sum(&c);
     store_totals(&s);
-    process_rows(&t, cmd->host);
-    connection_rows(&t, cmd->host, &c);
-    command_rows(&t, &c);
-    network_rows(&t, cmd->host, &c);
-    index_rows(&t, &s);
-    background_rows(&t, &c);
-    item_rows(&t, &s);
-    if (cmd->host->stats_replication != NULL) {
-        cmd->host->stats_replication(false, text_row, &t);
+    process_rows(t, host);
+    connection_rows(t, host, &c);
+    command_rows(t, &c);
+    network_rows(t, host, &c);
+    index_rows(t, &s);
+    background_rows(t, &c);
+    item_rows(t, &s);
+    if (host->stats_replication != NULL) {
+        host->stats_replication(false, t->row, t->ctx);
     }
-    send_rows(cmd, fd, &t);
 }
 
 /* ---- stats items, slabs, sizes, settings, conns, replication ----------- */
 
-static void class_row(struct text *t, const char *group, unsigned slab_class,
+static void class_row(struct rows *t, const char *group, unsigned slab_class,
                       const char *name, uint64_t value)
 {
     char full[ROW_MAX];
@@ -309,7 +308,7 @@ static bool temp_is_shown(void)
     return shown;
 }
 
-static void queue_rows(struct text *t, unsigned c,
+static void queue_rows(struct rows *t, unsigned c,
                        const struct store_class_stats *s)
 {
     if (!settings.lru_maintainer) {
@@ -327,7 +326,7 @@ static void queue_rows(struct text *t, unsigned c,
     class_row(t, "items:", c, "age", s->age);
 }
 
-static void move_rows(struct text *t, unsigned c,
+static void move_rows(struct rows *t, unsigned c,
                       const struct store_class_stats *s,
                       const struct counters_sum *sum)
 {
@@ -343,7 +342,7 @@ static void move_rows(struct text *t, unsigned c,
     class_row(t, "items:", c, "hits_to_temp", hits[HITS_TEMP]);
 }
 
-static void items_class(struct text *t, unsigned c,
+static void items_class(struct rows *t, unsigned c,
                         const struct store_class_stats *s,
                         const struct counters_sum *sum)
 {
@@ -375,23 +374,22 @@ static void items_class(struct text *t, unsigned c,
     }
 }
 
-static void stats_items(struct command *cmd, int fd)
+static void all_items(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
     struct counters_sum sum;
     struct store_class_stats s;
 
+    (void)host;
     counters_sum(&sum);
     for (unsigned c = 1; c <= store_class_max(); c++) {
         if (store_class_stats(c, &s)) {
-            items_class(&t, c, &s, &sum);
+            items_class(t, c, &s, &sum);
         }
     }
-    send_rows(cmd, fd, &t);
 }
 
 /* Rows of one class; false when it has no page. */
-static bool slabs_rows(struct text *t, unsigned c,
+static bool slabs_rows(struct rows *t, unsigned c,
                        const struct store_class_stats *s, const uint64_t *by)
 {
     static const char *const names[CLASS_COUNTERS] = {
@@ -417,25 +415,23 @@ static bool slabs_rows(struct text *t, unsigned c,
     return true;
 }
 
-static void stats_slabs(struct command *cmd, int fd)
+static void all_slabs(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
     struct counters_sum sum;
     struct store_class_stats s;
     struct store_totals totals;
     uint64_t active = 0;
 
+    (void)host;
     counters_sum(&sum);
     store_totals(&totals);
     for (unsigned c = 1; c <= store_class_max(); c++) {
-        if (store_class_stats(c, &s) &&
-            slabs_rows(&t, c, &s, sum.by_class[c])) {
+        if (store_class_stats(c, &s) && slabs_rows(t, c, &s, sum.by_class[c])) {
             active++;
         }
     }
-    row_u64(&t, "active_slabs", active);
-    row_u64(&t, "total_malloced", totals.malloced);
-    send_rows(cmd, fd, &t);
+    row_u64(t, "active_slabs", active);
+    row_u64(t, "total_malloced", totals.malloced);
 }
 
 static void sizes_row(void *ctx, uint32_t size, uint64_t count)
@@ -446,16 +442,14 @@ static void sizes_row(void *ctx, uint32_t size, uint64_t count)
     row_u64(ctx, name, count);
 }
 
-static void stats_sizes(struct command *cmd, int fd)
+static void all_sizes(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
-
+    (void)host;
     if (settings.track_sizes) {
-        t.failed = !store_sizes(sizes_row, &t) || t.failed;
+        t->failed = !store_sizes(sizes_row, t);
     } else {
-        text_row(&t, "sizes_status", "disabled");
+        row_text(t, "sizes_status", "disabled");
     }
-    send_rows(cmd, fd, &t);
 }
 
 /* The figures that move at run time come without a value. */
@@ -464,7 +458,7 @@ static void settings_row(void *ctx, const char *name, const char *value)
     uint32_t at;
 
     if (value != NULL) {
-        text_row(ctx, name, value);
+        row_text(ctx, name, value);
     } else if (strcmp(name, "maxbytes") == 0) {
         row_u64(ctx, name, store_limit());
     } else if (strcmp(name, "verbosity") == 0) {
@@ -475,50 +469,82 @@ static void settings_row(void *ctx, const char *name, const char *value)
         row_u64(ctx, name,
                 at == 0 ? 0 : at - clock_started() + UPTIME_HEAD_START);
     } else {
-        text_row(ctx, name, prefix_enabled() ? "yes" : "no");
+        row_text(ctx, name, prefix_enabled() ? "yes" : "no");
     }
 }
 
-static void stats_settings(struct command *cmd, int fd)
+static void all_settings(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
-
-    settings_visit(settings_row, &t);
-    send_rows(cmd, fd, &t);
+    (void)host;
+    settings_visit(settings_row, t);
 }
 
-static void stats_conns(struct command *cmd, int fd)
+static void all_conns(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
-
-    t.failed = !cmd->host->stats_conns(text_row, &t) || t.failed;
-    send_rows(cmd, fd, &t);
+    t->failed = !host->stats_conns(t->row, t->ctx);
 }
 
-static void stats_replication(struct command *cmd, int fd)
+static void all_replication(struct rows *t, const struct command_host *host)
 {
-    struct text t = {0};
+    host->stats_replication(true, t->row, t->ctx);
+}
 
-    if (cmd->host->stats_replication == NULL) {
-        reply_fixed(cmd, fd, false, REPLY_ERROR);
-        return;
+typedef void all_rows(struct rows *t, const struct command_host *host);
+
+static const struct group {
+    const char *name;
+    bool whole;    /* may not be shortened */
+    all_rows *all; /* NULL: it has none */
+} groups[] = {
+    [STATS_GENERAL] = {"", true, all_general},
+    [STATS_SETTINGS] = {"settings", false, all_settings},
+    [STATS_CONNS] = {"conns", false, all_conns},
+    [STATS_EXTSTORE] = {"extstore", false, NULL},
+    [STATS_ITEMS] = {"items", true, all_items},
+    [STATS_SLABS] = {"slabs", true, all_slabs},
+    [STATS_SIZES] = {"sizes", true, all_sizes},
+    [STATS_REPLICATION] = {"replication", true, all_replication},
+};
+
+bool stats_rows(const struct command_host *host, enum stats_group group,
+                stats_row *each, void *ctx)
+{
+    struct rows t = {.row = each, .ctx = ctx};
+
+    if (groups[group].all != NULL) {
+        groups[group].all(&t, host);
     }
-    cmd->host->stats_replication(true, text_row, &t);
-    send_rows(cmd, fd, &t);
+    return !t.failed;
 }
 
-static void stats_extstore(struct command *cmd, int fd)
-{
-    struct text t = {0};
-
-    send_rows(cmd, fd, &t);
-}
-
-static void stats_reset(struct command *cmd, int fd)
+void stats_clear(void)
 {
     counters_reset();
     store_stats_reset();
     prefix_clear();
+}
+
+/* ---- as text --------------------------------------------------------------
+ */
+
+/* Answers with the rows and END. */
+static void stats_send(struct command *cmd, int fd, enum stats_group group)
+{
+    struct text t = {0};
+
+    t.failed = !stats_rows(cmd->host, group, text_row, &t) || t.failed;
+    text_append(&t, "END\r\n", 5);
+    if (t.failed) {
+        free(t.p);
+        reply_fixed(cmd, fd, false, REPLY_NO_MEMORY_STATS);
+        return;
+    }
+    out_malloced(cmd->out, t.p, t.len);
+}
+
+static void stats_reset(struct command *cmd, int fd)
+{
+    stats_clear();
     reply_fixed(cmd, fd, false, REPLY_RESET);
 }
 
@@ -657,20 +683,6 @@ static void stats_cachedump(struct command *cmd, int fd, struct request *args)
 static void run_named(struct command *cmd, int fd, struct request *args,
                       const struct word *name)
 {
-    static const struct {
-        const char *name;
-        bool whole; /* may not be shortened */
-        void (*run)(struct command *cmd, int fd);
-    } rows[] = {
-        {"settings", false, stats_settings},
-        {"conns", false, stats_conns},
-        {"extstore", false, stats_extstore},
-        {"items", true, stats_items},
-        {"slabs", true, stats_slabs},
-        {"sizes", true, stats_sizes},
-        {"replication", true, stats_replication},
-    };
-
     if (word_begins(name, "reset")) {
         stats_reset(cmd, fd);
         return;
@@ -683,12 +695,16 @@ static void run_named(struct command *cmd, int fd, struct request *args,
         stats_cachedump(cmd, fd, args);
         return;
     }
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].whole ? word_is(name, rows[i].name)
-                          : word_begins(name, rows[i].name)) {
-            rows[i].run(cmd, fd);
-            return;
+    for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        if (!(groups[i].whole ? word_is(name, groups[i].name)
+                              : word_begins(name, groups[i].name))) {
+            continue;
         }
+        if (i == STATS_REPLICATION && cmd->host->stats_replication == NULL) {
+            break;
+        }
+        stats_send(cmd, fd, (enum stats_group)i);
+        return;
     }
     reply_fixed(cmd, fd, false, REPLY_ERROR);
 }
@@ -703,7 +719,7 @@ enum command_result stats_run(struct command *cmd, int fd,
         return COMMAND_FULL;
     }
     if (name.n == 0) {
-        stats_general(cmd, fd);
+        stats_send(cmd, fd, STATS_GENERAL);
     } else {
         run_named(cmd, fd, &args, &name);
     }

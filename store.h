@@ -162,8 +162,9 @@ struct store_attrs {
 
 /* Stores `n` bytes in one step: the fast path of a complete small request.
  * On refusal nothing changed, except that TOO_LARGE and NO_MEMORY in mode SET
- * remove the key, as stock does. `cas` is compared in mode CAS and receives
- * the item's cas when stored; NULL elsewhere is allowed. */
+ * remove the key, as stock does. `cas` is compared in mode CAS, and when not 0
+ * in modes APPEND and PREPEND; it receives the item's cas when stored; NULL is
+ * allowed but in mode CAS. */
 enum store_status store_set(const struct store_key *key,
                             const struct store_attrs *attrs,
                             enum store_mode mode, const void *value, size_t n,
@@ -206,6 +207,27 @@ enum store_status store_delete(const struct store_key *key, uint64_t cas,
 enum store_status store_arith(const struct store_key *key, bool incr,
                               uint64_t delta, uint64_t *result, uint64_t *cas,
                               struct store_found *found) MUST_CHECK;
+
+/* The outcome of arithmetic. */
+struct store_number {
+    uint64_t result;
+    uint64_t cas; /* on entry: to compare, 0 any; then the item's */
+    bool created;
+    struct store_found found;
+};
+
+/* What arithmetic makes where there is nothing. */
+struct store_initial {
+    uint64_t value;
+    uint32_t exptime; /* Unix seconds, 0 never */
+};
+
+/* The same, but creates what is absent: with the initial value, whatever the
+ * delta, and without flags. Whether it did is told by `created`. */
+enum store_status store_arith_create(const struct store_key *key, bool incr,
+                                     uint64_t delta,
+                                     const struct store_initial *initial,
+                                     struct store_number *out) MUST_CHECK;
 
 /* Sets a new expiry (Unix seconds, 0 never) and returns the item held, as
  * store_hold does, or NULL when absent. */

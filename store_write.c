@@ -117,22 +117,28 @@ struct seen {
     uint32_t flags;
 };
 
-/* References the live item; false: none, or it has too many references. */
-static bool see(const struct store_key *key, struct seen *seen)
+/* References the live item; NOT_STORED: none, or it has too many references;
+ * EXISTS: another than the one of this cas, 0 any. */
+static enum store_status see(const struct store_key *key, uint64_t cas,
+                             struct seen *seen)
 {
     struct item *it = store_hold(key, NULL);
-    bool referenced;
+    enum store_status status = STORE_OK;
 
     if (it == NULL) {
-        return false;
+        return STORE_NOT_STORED;
     }
     *seen = (struct seen){.it = it,
                           .value = store_view(it),
                           .version = it->version,
                           .flags = item_flags(it)};
-    referenced = store_ref(it);
+    if (cas != 0 && cas != item_cas(it)) {
+        status = STORE_EXISTS;
+    } else if (!store_ref(it)) {
+        status = STORE_NOT_STORED;
+    }
     store_release(it);
-    return referenced;
+    return status;
 }
 
 /* Builds a new item of two values; NULL: no memory. */
@@ -190,8 +196,9 @@ static enum store_status concat(const struct store_key *key,
         struct store_new new = {.key = key};
         struct item *it = NULL;
 
-        if (!see(key, &seen)) {
-            return STORE_NOT_STORED;
+        status = see(key, cas != NULL ? *cas : 0, &seen);
+        if (status != STORE_OK) {
+            return status;
         }
         new.attrs.flags = seen.flags;
         new.nbytes = seen.value.nbytes + add.nbytes;

@@ -9,6 +9,7 @@
 #include "reply.h"
 #include "settings.h"
 #include "store_stats.h"
+#include "upload_binary.h"
 
 /* ---- set, add, replace, append, prepend, cas ------------------------- */
 
@@ -38,7 +39,7 @@ static enum reply reply_of(enum store_status status)
     return (enum reply)replies[status];
 }
 
-static void log_cas_failure(const struct store_key *key, uint64_t got)
+void upload_log_cas_failure(const struct store_key *key, uint64_t got)
 {
     struct item *it = store_hold(key, NULL);
     uint64_t expected = 0;
@@ -51,7 +52,7 @@ static void log_cas_failure(const struct store_key *key, uint64_t got)
               expected, got);
 }
 
-static void count_cas(struct command *cmd, enum store_status status,
+void upload_count_cas(struct command *cmd, enum store_status status,
                       unsigned slab_class)
 {
     if (status == STORE_OK) {
@@ -80,7 +81,7 @@ static inline void count_store(struct command *cmd, enum verb verb,
     COUNT(cmd->counters, cmd_set);
     lookup_count_class(cmd, slab_class, CLASS_CMD_SET);
     if (verb == VERB_CAS) {
-        count_cas(cmd, status, slab_class);
+        upload_count_cas(cmd, status, slab_class);
     }
 }
 
@@ -145,7 +146,7 @@ static void store_whole(struct command *cmd, int fd, const struct request *req,
     count_store(cmd, (enum verb)req->verb, status,
                 store_class_of(key.len, attrs.flags, n));
     if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
-        log_cas_failure(&key, req->number);
+        upload_log_cas_failure(&key, req->number);
     }
     reply_fixed(cmd, fd, req->noreply, reply_of(status));
 }
@@ -159,6 +160,7 @@ static void upload_begin(struct command *cmd, const struct request *req,
     enum store_status status;
 
     *upload = (struct upload){.nbytes = req->nbytes,
+                              .ntail = sizeof(upload->tail),
                               .verb = req->verb,
                               .answer = req->refusal,
                               .noreply = req->noreply,
@@ -236,7 +238,7 @@ void upload_filled(struct upload *upload, size_t n)
 
 size_t upload_feed(struct upload *upload, const char *p, size_t n)
 {
-    size_t missing = upload->nbytes + 2 - upload->got;
+    size_t missing = upload->nbytes + upload->ntail - upload->got;
     size_t left = n < missing ? n : missing;
     size_t taken = left;
 
@@ -270,7 +272,7 @@ static enum reply upload_commit(struct command *cmd, struct upload *upload)
     status = store_commit(it, &key, mode_of((enum verb)upload->verb), &cas);
     count_store(cmd, (enum verb)upload->verb, status, slab_class);
     if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
-        log_cas_failure(&key, upload->cas);
+        upload_log_cas_failure(&key, upload->cas);
     }
     return reply_of(status);
 }
@@ -283,6 +285,9 @@ enum command_result command_upload_end(struct command *cmd, int fd,
 
     if (out_space(cmd->out) < OUT_SMALL_REPLY) {
         return COMMAND_FULL;
+    }
+    if (upload->binary) {
+        return upload_binary_end(cmd, fd, upload);
     }
     if (upload->item != NULL) {
         if (whole) {

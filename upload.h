@@ -28,4 +28,11 @@ enum command_result upload_run(struct command *cmd, int fd,
                                const struct upload_input *in, size_t *used,
                                struct upload *upload) MUST_CHECK;
 
+/* Counts a compare-and-store by its outcome. */
+void upload_count_cas(struct command *cmd, enum store_status status,
+                      unsigned slab_class);
+
+/* The -vv line of one that found another cas than `got`. */
+void upload_log_cas_failure(const struct store_key *key, uint64_t got);
+
 #endif

@@ -60,7 +60,8 @@ for my $kind (sort keys %on) {
         $slow->send($_) for split //, $tail . $evil;
         $slow->ends_with('', $answer, "$name, byte by byte");
     }
-    my $binary = $mc->client; # not spoken here
+    my $binary = $mc->client; # which speaks text already
+    $binary->says("mn\r\n", "MN\r\n");
     $binary->send("\x80\x01\0\1\x08" . "\0" x 19 . "\r\n$evil");
     $binary->closes("$kind: a binary request");
     $mc->client->says("get kept evil\r\n", $kept, "$kind: nothing ran");
