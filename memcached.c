@@ -120,12 +120,24 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
     }
 }
 
+/* A node that does not serve yet is not ready after it either. */
+static void reload(void)
+{
+    if (!self.serving || !self.set_up) {
+        secrets_reload();
+        return;
+    }
+    systemd_tell_reloading();
+    secrets_reload();
+    systemd_tell("READY=1");
+}
+
 static void on_signal(evutil_socket_t sig, short what, void *ctx)
 {
     (void)what;
     (void)ctx;
     if (sig == SIGHUP) {
-        secrets_reload();
+        reload();
         return;
     }
     self.graceful = sig == SIGUSR1;

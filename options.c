@@ -149,8 +149,7 @@ static void take(const struct option_row *row, char *arg)
         break;
     }
 }
-/* The row of `text`, NAME or NAME=VALUE, or NULL. */
-static const struct option_row *find_sub(const char *text)
+const struct option_row *options_find_sub(const char *text)
 {
     size_t n = strcspn(text, "=,");
 
@@ -168,7 +167,7 @@ static const struct option_row *find_sub(const char *text)
 
 static void take_suboption(char *text)
 {
-    const struct option_row *row = find_sub(text);
+    const struct option_row *row = options_find_sub(text);
     char *value = strchr(text, '=');
 
     if (row == NULL) {
@@ -189,29 +188,36 @@ static void take_suboption(char *text)
  * the list that is its value goes on. */
 static char *end_of(char *p)
 {
-    const struct option_row *row = find_sub(p);
+    const struct option_row *row = options_find_sub(p);
     bool list = row != NULL && row->kind == LIST && p[strcspn(p, "=,")] == '=';
     char *end = p + strcspn(p, ",");
 
-    while (list && *end != '\0' && find_sub(end + 1) == NULL) {
+    while (list && *end != '\0' && options_find_sub(end + 1) == NULL) {
         end += 1 + strcspn(end + 1, ",");
     }
     return end;
 }
 
+char *options_cut_sub(char **list)
+{
+    char *text = *list;
+    char *end = end_of(text);
+
+    *list = end;
+    if (*end != '\0') {
+        *end = '\0';
+        (*list)++;
+    }
+    return text;
+}
+
 static void options_take_suboptions(char *arg)
 {
-    char *end;
-
-    /* Cut where it stands: settings may point into argv. */
-    for (char *p = arg; *p != '\0'; p = end) {
-        end = end_of(p);
-        if (*end != '\0') {
-            *end++ = '\0';
-        }
-        take_suboption(p);
+    while (*arg != '\0') {
+        take_suboption(options_cut_sub(&arg));
     }
 }
+
 /* ---- the whole line ------------------------------------------------ */
 
 enum { LONG_ROOM = ARRAY_LEN(letters) + 1 };

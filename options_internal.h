@@ -73,6 +73,13 @@ extern struct options_given options_given;
 const struct option_row *options_letter(size_t i);
 const struct option_row *options_sub(size_t i);
 
+/* The row of `text`, NAME or NAME=VALUE, or NULL. */
+const struct option_row *options_find_sub(const char *text);
+
+/* Cuts the first suboption off a list that is not empty, where it stands:
+ * settings may point into argv. */
+char *options_cut_sub(char **list);
+
 /* The suboption was on the command line. */
 bool options_sub_given(size_t i);
 

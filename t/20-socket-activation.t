@@ -34,9 +34,12 @@ is_deeply [sort map { "@$_" } $mc->ports],
     [sort "TCP INET $one", "TCP INET $two"], 'no other port is opened';
 is_deeply told($manager, 'STATUS=Serving'), ['READY=1', 'STATUS=Serving'],
     'the manager hears that it serves';
+$mc->signal('HUP');
+ok((wait_for { @{$manager->heard} >= 5 } 20), 'and that it reads files again');
+like join(' ', @{$manager->heard}),
+    qr/ RELOADING=1 MONOTONIC_USEC=\d+ READY=1\z/, 'from when to when';
 $mc->stop;
-is_deeply told($manager, 'STOPPING=1'),
-    ['READY=1', 'STATUS=Serving', 'STOPPING=1'], 'and that it stops';
+is told($manager, 'STOPPING=1')->[-1], 'STOPPING=1', 'and that it stops';
 
 my $abstract = Activate->new(abstract => 1);
 start_memcached({under => $abstract->under});
