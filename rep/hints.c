@@ -14,7 +14,13 @@ enum {
     KEY_MAX = 250,     /* bytes of a key */
     KEYS_MAX = RING_BYTES / 2 * RINGS, /* of a level in one round */
     BURST_DIV = 4, /* unused budget is kept for 1 / so many seconds */
-    ENTRY = 2,     /* bytes of a key beside its rest */
+    ENTRY = 3,     /* bytes of a key beside its rest, at most */
+    /* The first of them: 4 bits of how much more it shares than the key before,
+     * 1 bit, 3 bits of the length of its rest. */
+    STEP = 7,   /* more or less by at most so much, or */
+    FAR = 8,    /* the next byte tells how much it shares */
+    PACKED = 8, /* the rest is in halves of bytes */
+    LONG = 7,   /* the next byte tells the length of the rest */
 };
 
 /* Keys, each behind a byte with its length. */
@@ -240,26 +246,75 @@ static size_t shared(const char *before, const char *key)
     return same;
 }
 
+/* 16 when `c` is no digit of a packed rest. */
+static unsigned nibble_of(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return (unsigned)(c - '0');
+    }
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static bool is_packable(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (nibble_of(p[i]) == 16) {
+            return false;
+        }
+    }
+    return n > 1;
+}
+
+static void pack(uint8_t *out, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 2) {
+        unsigned low = i + 1 < n ? nibble_of(p[i + 1]) : 0;
+
+        out[i / 2] = (uint8_t)(nibble_of(p[i]) << 4 | low);
+    }
+}
+
+/* The key before, and how much that shared with the one before it. */
+struct before {
+    const char *key; /* NULL: none */
+    size_t same;
+};
+
 /* Appends a key to `out`; returns the bytes it took, 0: no room. */
-static size_t put_key(uint8_t *out, size_t room, const char *before,
+static size_t put_key(uint8_t *out, size_t room, struct before *before,
                       const char *key)
 {
-    size_t same = shared(before, key), rest = length_of(key) - same;
+    size_t same = shared(before->key, key), rest = length_of(key) - same;
+    const char *p = key + 1 + same;
+    bool packed = is_packable(p, rest);
+    size_t bytes = packed ? (rest + 1) / 2 : rest, n = 1;
+    bool far = same + STEP < before->same || same > before->same + STEP;
 
-    if (room < ENTRY + rest) {
+    if (room < ENTRY + bytes) {
         return 0;
     }
-    out[0] = (uint8_t)same;
-    out[1] = (uint8_t)rest;
-    memcpy(out + ENTRY, key + 1 + same, rest);
-    return ENTRY + rest;
+    out[0] = (uint8_t)((far ? FAR : (same - before->same) & 15U) << 4 |
+                       (packed ? PACKED : 0U) | (rest < LONG ? rest : LONG));
+    if (far) {
+        out[n++] = (uint8_t)same;
+    }
+    if (rest >= LONG) {
+        out[n++] = (uint8_t)rest;
+    }
+    if (packed) {
+        pack(out + n, p, rest);
+    } else {
+        memcpy(out + n, p, rest);
+    }
+    *before = (struct before){key, same};
+    return n + bytes;
 }
 
 /* One message of one level; returns its length, 0: none. */
 static size_t put_level(struct round *r, unsigned level, uint8_t *buf,
                         size_t room, uint64_t *keys)
 {
-    const char *before = NULL;
+    struct before before = {NULL, 0};
     size_t len = 1;
 
     buf[0] = (uint8_t)level;
@@ -267,15 +322,14 @@ static size_t put_level(struct round *r, unsigned level, uint8_t *buf,
         const char *key = r->key[(r->first + r->sent) % r->n];
         size_t part;
 
-        if (before != NULL && compare_keys(&before, &key) == 0) {
+        if (before.key != NULL && compare_keys(&before.key, &key) == 0) {
             continue; /* of two workers: once is enough */
         }
-        part = put_key(buf + len, room - len, before, key);
+        part = put_key(buf + len, room - len, &before, key);
         if (part == 0) {
             break;
         }
         len += part;
-        before = key;
         (*keys)++;
     }
     return *keys == 0 ? 0 : len;
@@ -309,51 +363,104 @@ size_t rep_hints_drain(struct rep_hints *h, struct mono now, uint8_t *buf,
 
 /* ---- receiving ---- */
 
-/* Takes the next key from `p` on into `key`, which holds the one before;
- * returns where the next begins, NULL: malformed. */
-static const uint8_t *take_key(const uint8_t *p, const uint8_t *end, char *key,
-                               size_t *nkey)
-{
-    size_t same, rest;
+/* The key before, or the one being read. */
+struct reading {
+    const uint8_t *p, *end; /* of the payload to come */
+    char key[KEY_MAX];
+    size_t nkey, same;
+};
 
-    if (end - p < ENTRY) {
-        return NULL;
+/* One byte; false at the end. */
+static bool take_byte(struct reading *r, size_t *out)
+{
+    if (r->p == r->end) {
+        return false;
     }
-    same = p[0];
-    rest = p[1];
-    p += ENTRY;
-    if (same > *nkey || same + rest == 0 || same + rest > KEY_MAX ||
-        rest > (size_t)(end - p)) {
-        return NULL;
+    *out = *r->p++;
+    return true;
+}
+
+/* How much it shares, and the length of its rest. */
+static bool take_lengths(struct reading *r, unsigned head, size_t *rest)
+{
+    unsigned step = head >> 4;
+    size_t same = r->same + step;
+
+    if (step == FAR) {
+        if (!take_byte(r, &same)) {
+            return false;
+        }
+    } else if (step > FAR) {
+        same -= 16; /* less: below 0 it is out of bounds */
     }
-    memcpy(key + same, p, rest);
-    *nkey = same + rest;
-    return p + rest;
+    *rest = head & LONG;
+    if (*rest == LONG && !take_byte(r, rest)) {
+        return false;
+    }
+    if (same > r->nkey || *rest > KEY_MAX - same || same + *rest == 0) {
+        return false;
+    }
+    r->same = same;
+    return true;
+}
+
+static bool unpack(char *out, const uint8_t *p, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = digits[i % 2 == 0 ? p[i / 2] >> 4 : p[i / 2] & 15];
+    }
+    /* The last half, if there is none for it. */
+    return n % 2 == 0 || (p[n / 2] & 15) == 0;
+}
+
+/* Takes the next key; false: malformed. */
+static bool take_key(struct reading *r)
+{
+    size_t head, rest, bytes;
+    bool ok = true;
+
+    if (!take_byte(r, &head) || !take_lengths(r, (unsigned)head, &rest)) {
+        return false;
+    }
+    bytes = (head & PACKED) != 0 ? (rest + 1) / 2 : rest;
+    if (bytes > (size_t)(r->end - r->p)) {
+        return false;
+    }
+    if ((head & PACKED) != 0) {
+        ok = unpack(r->key + r->same, r->p, rest);
+    } else {
+        memcpy(r->key + r->same, r->p, rest);
+    }
+    r->nkey = r->same + rest;
+    r->p += bytes;
+    return ok;
 }
 
 bool rep_hints_apply(struct rep_hints *h, const uint8_t *payload, size_t n,
                      rep_hints_absent *absent, void *ctx)
 {
-    const uint8_t *p = payload + 1, *end = payload + n;
-    char buf[KEY_MAX];
-    size_t nkey = 0;
+    struct reading r = {.p = payload + 1, .end = payload + n};
 
     if (n == 0 || payload[0] == 0 || payload[0] > LEVELS) {
         return false;
     }
-    while (p != NULL && p < end) {
-        p = take_key(p, end, buf, &nkey);
-        if (p != NULL) {
-            struct store_key key = store_key(buf, nkey);
-            bool held = store_warm(&key, payload[0]);
+    while (r.p < r.end) {
+        struct store_key key;
+        bool held;
 
-            add(held ? &h->applied : &h->absent, 1);
-            if (!held && absent != NULL) {
-                absent(ctx, buf, nkey);
-            }
+        if (!take_key(&r)) {
+            return false;
+        }
+        key = store_key(r.key, r.nkey);
+        held = store_warm(&key, payload[0]);
+        add(held ? &h->applied : &h->absent, 1);
+        if (!held && absent != NULL) {
+            absent(ctx, r.key, r.nkey);
         }
     }
-    return p != NULL;
+    return true;
 }
 
 /* ---- figures ---- */

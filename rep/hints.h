@@ -10,8 +10,8 @@
  * losing for good what the peer always hits. doc/decisions/004 has figures.
  *
  * A message (the payload of HINTS): a byte, the hits the keys rose to (1 to
- * 3); then for each key a byte, how much it shares with the beginning of the
- * key before; a byte, the length of the rest; and the rest.
+ * 3); then each key without what it begins with like the one before, lengths
+ * in a byte, digits in halves of bytes (doc/replication-protocol.md).
  *
  * Layer:     4. Includes store.h and layer 0.
  * Threads:   rises are noted by any worker; drain and apply by the replication

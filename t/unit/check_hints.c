@@ -138,7 +138,7 @@ START_TEST(a_payload_is_what_the_header_says)
     put("user:17");
     get("user:17");
     n = drain(100);
-    ck_assert(payload_is(n, "\1\0\7user:17", 10));
+    ck_assert(payload_is(n, "\1\7\7user:17", 10));
     ck_assert_uint_eq(drain(0), 0);
     ck_assert_uint_eq(figures().bytes, 10 + REP_HINTS_HEAD);
     ck_assert_uint_eq(figures().sent, 1);
@@ -153,15 +153,56 @@ START_TEST(keys_share_what_they_begin_with)
     for (int i = 0; i < 4; i++) {
         put(name[i]);
         get(name[i]);
-        len += strlen(name[i]) + 2;
+        len += strlen(name[i]) + 1;
     }
     n = drain(100);
-    ck_assert_uint_gt(n, 1 + 4 * 2 + 6 + 1 + 1 + 1 - 1);
+    ck_assert_uint_gt(n, 1 + 4 * 1 + 6 + 1 + 1 + 1 - 1);
     ck_assert_uint_lt(n, len);
     ck_assert(rep_hints_apply(hints, buf, n, NULL, NULL));
     for (int i = 0; i < 4; i++) {
         ck_assert_uint_eq(hits_of(name[i]), 2);
     }
+}
+END_TEST
+
+START_TEST(digits_go_in_halves_of_bytes)
+{
+    size_t n;
+
+    put("0123456789abcdef1");
+    get("0123456789abcdef1");
+    n = drain(100);
+    ck_assert(
+        payload_is(n, "\1\x0f\x11\x01\x23\x45\x67\x89\xab\xcd\xef\x10", 12));
+    ck_assert(rep_hints_apply(hints, buf, n, NULL, NULL));
+    ck_assert_uint_eq(hits_of("0123456789abcdef1"), 2);
+}
+END_TEST
+
+/* Keys of many shapes, each followed by every other. */
+START_TEST(what_was_packed_is_unpacked)
+{
+    static const char *const part[] = {"",  "0",       "9f",     "abc",
+                                       "g", "0123456", "-",      "ffffffff",
+                                       "A", "deadbee", "user:1", "00zz"};
+    char name[64];
+    size_t n;
+
+    for (int i = 0; i < 12 * 12 * 12; i++) {
+        (void)snprintf(name, sizeof(name), "k%s%s%s", part[i / 144],
+                       part[i / 12 % 12], part[i % 12]);
+        put(name);
+        get(name);
+        get(name);
+        if (i % 100 == 99 || i == 12 * 12 * 12 - 1) {
+            for (n = drain(100); n > 0; n = drain(0)) {
+                ck_assert(rep_hints_apply(hints, buf, n, NULL, NULL));
+            }
+        }
+    }
+    ck_assert_uint_eq(figures().absent, 0);
+    ck_assert_uint_eq(figures().applied, figures().sent);
+    ck_assert_uint_gt(figures().sent, 1000);
 }
 END_TEST
 
@@ -176,9 +217,9 @@ START_TEST(the_highest_rises_go_first)
         get("b");
     }
     n = drain(100);
-    ck_assert(payload_is(n, "\3\0\1b", 4));
+    ck_assert(payload_is(n, "\3\1b", 3));
     n = drain(0);
-    ck_assert(payload_is(n, "\2\0\1b", 4));
+    ck_assert(payload_is(n, "\2\1b", 3));
     n = drain(0);
     ck_assert_uint_gt(n, 4);
     ck_assert_uint_eq(buf[0], 1);
@@ -200,7 +241,7 @@ START_TEST(a_key_goes_once_a_round)
     get("k");
     ck_assert_uint_eq(figures().noted, 2);
     n = drain(100);
-    ck_assert(payload_is(n, "\1\0\1k", 4));
+    ck_assert(payload_is(n, "\1\1k", 3));
     ck_assert_uint_eq(figures().sent, 1);
 }
 END_TEST
@@ -244,7 +285,8 @@ START_TEST(the_budget_favours_no_key)
 
     for (int round = 0; round < 40; round++) {
         for (int i = 0; i < 10; i++) {
-            (void)snprintf(name, sizeof(name), "%c%d%0200d", 'a' + i, round, i);
+            (void)snprintf(name, sizeof(name), "%c_%d%0200d", 'a' + i, round,
+                           i);
             put(name);
             get(name);
         }
@@ -284,16 +326,14 @@ START_TEST(hints_touch_only_the_hits)
     version = it->version;
     store_release(it);
     clock_freeze(START_MS + 5000);
-    ck_assert(
-        rep_hints_apply(hints, (const uint8_t *)"\2\0\1k", 4, NULL, NULL));
+    ck_assert(rep_hints_apply(hints, (const uint8_t *)"\2\1k", 3, NULL, NULL));
     ck_assert_uint_eq(hits_of("k"), 2);
     it = store_hold(&key, NULL);
     ck_assert_uint_eq(it->bits, bits);
     ck_assert_uint_eq(atomic_load(&it->accessed), accessed);
     ck_assert_uint_eq(it->version, version);
     store_release(it);
-    ck_assert(
-        rep_hints_apply(hints, (const uint8_t *)"\3\0\1k", 4, NULL, NULL));
+    ck_assert(rep_hints_apply(hints, (const uint8_t *)"\3\1k", 3, NULL, NULL));
     ck_assert_uint_eq(hits_of("k"), 3);
     ck_assert_uint_eq(figures().applied, 2);
 }
@@ -302,8 +342,7 @@ END_TEST
 START_TEST(hints_raise_no_hints)
 {
     put("k");
-    ck_assert(
-        rep_hints_apply(hints, (const uint8_t *)"\1\0\1k", 4, NULL, NULL));
+    ck_assert(rep_hints_apply(hints, (const uint8_t *)"\1\1k", 3, NULL, NULL));
     ck_assert_uint_eq(figures().noted, 0);
     ck_assert_uint_eq(drain(100), 0);
 }
@@ -318,7 +357,7 @@ START_TEST(what_is_not_here_is_told)
     put("ay");
     ck_assert_int_eq(store_set(&key, &dead, STORE_SET, "v", 1, NULL), STORE_OK);
     clock_freeze(START_MS + 5000);
-    ck_assert(rep_hints_apply(hints, (const uint8_t *)"\1\0\2ax\1\1y", 8,
+    ck_assert(rep_hints_apply(hints, (const uint8_t *)"\1\2ax\x11y", 6,
                               on_absent, &absent_n));
     ck_assert_int_eq(absent_n, 1);
     ck_assert_str_eq(absent_key, "ax");
@@ -334,17 +373,29 @@ static const struct {
 } payloads[] = {
     {"", 0, false},
     {"\1", 1, true}, /* no key: senseless, and harmless */
-    {"\0\0\1k", 4, false},
-    {"\4\0\1k", 4, false},
-    {"\1\0\1k", 4, true},
-    {"\1\0", 2, false},
-    {"\1\0\2k", 4, false},
-    {"\1\1\1k", 4, false},     /* shares with nothing */
-    {"\1\0\0", 3, false},      /* an empty key */
-    {"\1\0\1k\1\0", 6, true},  /* the same again */
-    {"\1\0\1k\2\0", 6, false}, /* shares more than there is */
-    {"\1\0\1k\0\1", 6, false},
-    {"\1\0\1k\0", 5, false},
+    {"\0\1k", 3, false},
+    {"\4\1k", 3, false},
+    {"\1\1k", 3, true},
+    {"\1\1", 2, false},
+    {"\1\2k", 3, false},
+    {"\1\x11k", 3, false},    /* shares with nothing */
+    {"\1\0", 2, false},       /* an empty key */
+    {"\1\1k\x10", 4, true},   /* the same again */
+    {"\1\1k\x20", 4, false},  /* shares more than there is */
+    {"\1\1k\x80\1", 5, true}, /* the same again, told in full */
+    {"\1\1k\x80\2", 5, false},
+    {"\1\1k\x80", 4, false},
+    {"\1\1k\xf1m", 5, false}, /* shares less than nothing */
+    {"\1\1k\x11l\xf1m", 7, true},
+    {"\1\7\1k", 4, true},
+    {"\1\7\2k", 4, false},
+    {"\1\7", 2, false},
+    {"\1\7\0", 3, false},
+    {"\1\x0a\x1f", 3, true}, /* in halves */
+    {"\1\x0b\x1f\x30", 4, true},
+    {"\1\x0b\x1f\x34", 4, false}, /* the last half is nobody's */
+    {"\1\x0b\x1f", 3, false},
+    {"\1\x0f\3\x1f", 4, false},
 };
 
 START_TEST(malformed_payloads_are_refused)
@@ -362,12 +413,12 @@ END_TEST
 
 START_TEST(no_key_grows_beyond_250)
 {
-    uint8_t payload[1 + 2 + 250 + 3] = {1, 0, 250};
+    uint8_t payload[1 + 2 + 250 + 3] = {1, 7, 250};
 
     memset(payload + 3, 'k', 250);
     ck_assert(rep_hints_apply(hints, payload, 253, NULL, NULL));
-    payload[253] = 250;
-    payload[254] = 1;
+    payload[253] = 0x81;
+    payload[254] = 250;
     payload[255] = 'k';
     ck_assert(!rep_hints_apply(hints, payload, 256, NULL, NULL));
     ck_assert_uint_eq(figures().absent, 2);
@@ -480,6 +531,8 @@ int main(void)
     tcase_add_test(t, writes_are_not_noted);
     tcase_add_test(t, a_payload_is_what_the_header_says);
     tcase_add_test(t, keys_share_what_they_begin_with);
+    tcase_add_test(t, digits_go_in_halves_of_bytes);
+    tcase_add_test(t, what_was_packed_is_unpacked);
     tcase_add_test(t, the_highest_rises_go_first);
     tcase_add_test(t, a_key_goes_once_a_round);
     tcase_add_test(t, the_budget_holds);

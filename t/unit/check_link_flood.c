@@ -15,8 +15,7 @@ static bool has(const char *text, const char *part)
 
 /* ---- hints -------------------------------------------------------------- */
 
-static const uint8_t hints[] = {3,   0,   6,   'u', 's', 'e',
-                                'r', ':', '1', 5,   1,   '2'};
+static const uint8_t hints[] = {3, 6, 'u', 's', 'e', 'r', ':', '1', 0x51, '2'};
 
 START_TEST(hints_go_when_nothing_else_waits)
 {
@@ -73,7 +72,7 @@ END_TEST
 
 START_TEST(malformed_hints_end_the_link)
 {
-    static const uint8_t wrong[] = {3, 9, 1, 'x'};
+    static const uint8_t wrong[] = {3, 0x11, 'x'};
 
     env.hints = rep_hints_new(REP_HINTS_RATE);
     link_up();
@@ -96,7 +95,7 @@ END_TEST
 
 START_TEST(wishes_leave_room_for_answers)
 {
-    uint8_t payload[1 + 1000 * 6];
+    uint8_t payload[1 + 1000 * 5];
     size_t n = 0;
     char key[8];
 
@@ -107,7 +106,6 @@ START_TEST(wishes_leave_room_for_answers)
         if (n == 0) {
             payload[n++] = 3;
         }
-        payload[n++] = 0;
         payload[n++] = 4;
         (void)snprintf(key, sizeof(key), "%04u", i);
         memcpy(payload + n, key, 4);
