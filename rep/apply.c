@@ -339,6 +339,20 @@ static bool fill_big(struct big *big, const uint8_t *p, size_t n)
     return true;
 }
 
+/* An item was taken, or not. */
+static enum rep_apply_status settle_item(struct rep_apply *ap,
+                                         enum store_applied applied,
+                                         const struct store_key *key,
+                                         const struct frame_msg *msg)
+{
+    if (applied == STORE_APPLIED || applied == STORE_APPLIED_OVER) {
+        rep_hints_arrived(ap->config.hints, key);
+    }
+    ap->stats.items++;
+    print_stored(ap, applied);
+    return settle(ap, applied, key, msg);
+}
+
 /* All bytes are there. */
 static enum rep_apply_status finish_big(struct rep_apply *ap)
 {
@@ -348,10 +362,8 @@ static enum rep_apply_status finish_big(struct rep_apply *ap)
     enum store_applied applied;
 
     ap->big.it = NULL;
-    ap->stats.items++;
     applied = store_apply_item(it, &key, &in);
-    print_stored(ap, applied);
-    return settle(ap, applied, &key, &ap->big.msg);
+    return settle_item(ap, applied, &key, &ap->big.msg);
 }
 
 /* The parts of a value that was refused are swallowed. */
@@ -407,9 +419,7 @@ static enum rep_apply_status apply_item(struct rep_apply *ap,
     enum store_applied applied =
         store_apply(&c->key, &in, c->msg.bytes, c->msg.nbytes);
 
-    ap->stats.items++;
-    print_stored(ap, applied);
-    return settle(ap, applied, &c->key, &c->msg);
+    return settle_item(ap, applied, &c->key, &c->msg);
 }
 
 static enum rep_apply_status apply_delete(struct rep_apply *ap,

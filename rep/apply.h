@@ -25,6 +25,7 @@
 #include "base/util.h"
 #include "rep/floor.h"
 #include "rep/frame.h"
+#include "rep/hints.h"
 #include "rep/log.h"
 #include "rep/sweep.h"
 #include "store.h"
@@ -40,6 +41,7 @@ struct rep_apply_config {
     struct rep_floor *floors; /* borrowed */
     struct rep_sweep *sweep;  /* borrowed; for floors that come by hash */
     struct rep_log *log;      /* borrowed */
+    struct rep_hints *hints;  /* borrowed; NULL: none are taken */
 };
 
 /* Keys and messages point into the body: copy what is kept. None of the three

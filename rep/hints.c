@@ -13,6 +13,7 @@ enum {
     RING_BYTES = 4096, /* for each level of a ring, in one round */
     KEY_MAX = 250,     /* bytes of a key */
     KEYS_MAX = RING_BYTES / 2 * RINGS, /* of a level in one round */
+    WISHES = 512,                      /* absent keys that are remembered */
     BURST_DIV = 4, /* unused budget is kept for 1 / so many seconds */
     ENTRY = 3,     /* bytes of a key beside its rest, at most */
     /* The first of them: 4 bits of how much more it shares than the key before,
@@ -51,6 +52,9 @@ struct rep_hints {
     struct mono filled; /* the budget */
     uint64_t rate;      /* bytes a second */
     uint64_t budget;    /* nanoseconds of `rate` that are unused */
+    /* Of absent keys the hash, its low bits the hits hinted at. A later one in
+     * its place replaces it. */
+    uint64_t wished[WISHES];
     /* [a] written by the replication thread */
     atomic_ullong left_out, sent, bytes, applied, absent;
 };
@@ -438,6 +442,22 @@ static bool take_key(struct reading *r)
     return ok;
 }
 
+static uint64_t *wish_of(struct rep_hints *h, uint64_t hv)
+{
+    return &h->wished[hv >> 2 & (WISHES - 1)];
+}
+
+void rep_hints_arrived(struct rep_hints *h, const struct store_key *key)
+{
+    uint64_t *wish = h != NULL ? wish_of(h, key->hv) : NULL;
+
+    if (wish != NULL && UNLIKELY((*wish | LEVELS) == (key->hv | LEVELS)) &&
+        *wish != 0) {
+        (void)store_warm(key, (unsigned)(*wish & LEVELS));
+        *wish = 0;
+    }
+}
+
 bool rep_hints_apply(struct rep_hints *h, const uint8_t *payload, size_t n,
                      rep_hints_absent *absent, void *ctx)
 {
@@ -457,6 +477,7 @@ bool rep_hints_apply(struct rep_hints *h, const uint8_t *payload, size_t n,
         held = store_warm(&key, payload[0]);
         add(held ? &h->applied : &h->absent, 1);
         if (!held && absent != NULL) {
+            *wish_of(h, key.hv) = (key.hv & ~(uint64_t)LEVELS) | payload[0];
             absent(ctx, r.key, r.nkey);
         }
     }

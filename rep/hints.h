@@ -6,8 +6,9 @@
  * bounded rings, where what does not fit is left out; the replication thread
  * drains rounds of them into messages within a budget of bytes, the highest
  * rises first. The receiver raises the hits of its own items, and is told
- * what it does not hold: asking its peer for those is what keeps it from
- * losing for good what the peer always hits. doc/decisions/004 has figures.
+ * what it does not hold: asking its peer for those, and raising their hits once
+ * they come, is what keeps it from losing what the peer always hits.
+ * doc/decisions/004 has figures.
  *
  * A message (the payload of HINTS): a byte, the hits the keys rose to (1 to
  * 3); then each key without what it begins with like the one before, lengths
@@ -64,6 +65,11 @@ typedef void rep_hints_absent(void *ctx, const char *key, size_t nkey);
  * NULL; it may call the store. */
 bool rep_hints_apply(struct rep_hints *h, const uint8_t *payload, size_t n,
                      rep_hints_absent *absent, void *ctx) MUST_CHECK;
+
+/* An item came from a peer: what it was hinted at while it was absent counts
+ * now. Without that it begins as one that nobody reads, and is evicted again
+ * before the next hint. `h` may be NULL. */
+void rep_hints_arrived(struct rep_hints *h, const struct store_key *key);
 
 struct rep_hints_figures {
     uint64_t noted;   /* rises that found room */

@@ -31,6 +31,7 @@ bool link_v3_begin(struct rep_link *link)
         .floors = link->env->floors,
         .sweep = link->env->sweep,
         .log = link->env->log,
+        .hints = link->env->hints,
     };
     struct rep_apply_calls calls = link_v3_calls;
 

@@ -366,6 +366,31 @@ START_TEST(what_is_not_here_is_told)
 }
 END_TEST
 
+START_TEST(what_was_absent_is_as_hot_once_it_comes)
+{
+    struct store_key key = key_of("k"), other = key_of("other");
+
+    absent_n = 0;
+    put("other");
+    ck_assert(rep_hints_apply(hints, (const uint8_t *)"\3\1k", 3, on_absent,
+                              &absent_n));
+    ck_assert_int_eq(absent_n, 1);
+    put("k");
+    rep_hints_arrived(hints, &other);
+    rep_hints_arrived(NULL, &key);
+    ck_assert_uint_eq(hits_of("k"), 0);
+    rep_hints_arrived(hints, &key);
+    ck_assert_uint_eq(hits_of("k"), 3);
+    ck_assert_uint_eq(hits_of("other"), 0);
+    /* Once. */
+    ck_assert_int_eq(store_delete(&key, 0, NULL), STORE_OK);
+    put("k");
+    rep_hints_arrived(hints, &key);
+    ck_assert_uint_eq(hits_of("k"), 0);
+    ck_assert_uint_eq(figures().noted, 0);
+}
+END_TEST
+
 static const struct {
     const char *bytes;
     size_t n;
@@ -540,6 +565,7 @@ int main(void)
     tcase_add_test(t, hints_touch_only_the_hits);
     tcase_add_test(t, hints_raise_no_hints);
     tcase_add_test(t, what_is_not_here_is_told);
+    tcase_add_test(t, what_was_absent_is_as_hot_once_it_comes);
     tcase_add_loop_test(t, malformed_payloads_are_refused, 0,
                         (int)(sizeof(payloads) / sizeof(*payloads)));
     tcase_add_test(t, no_key_grows_beyond_250);
