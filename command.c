@@ -400,6 +400,14 @@ static void run_cache_memlimit(struct command *cmd, int fd,
     reply_text(cmd, fd, req->noreply, text);
 }
 
+static void run_refresh_certs(struct command *cmd, int fd)
+{
+    char why[OUT_SMALL_REPLY - 2];
+
+    reply_text(cmd, fd, false,
+               cmd->host->refresh_certs(why, sizeof(why)) ? "OK" : why);
+}
+
 /* The one word of the arguments, or "" when there is none. */
 static bool single_word(const struct request *req, const char **word, size_t *n)
 {
@@ -466,6 +474,9 @@ static enum command_result run_simple(struct command *cmd, int fd,
         break;
     case VERB_NOOP:
         reply_text(cmd, fd, false, "MN");
+        break;
+    case VERB_REFRESH_CERTS:
+        run_refresh_certs(cmd, fd);
         break;
     case VERB_STATS:
         return stats_run(cmd, fd, req);

@@ -49,7 +49,10 @@ struct command_host {
     void (*shutdown)(bool graceful); /* wakes the main loop; returns */
     bool (*accepting)(void);         /* stat accepting_conns */
     uint64_t (*gauge)(enum command_gauge which);
-    const char *libevent_version; /* the row of `stats` */
+    /* Reads certificates again; false with the answer to the client. */
+    bool (*refresh_certs)(char *why, size_t n);
+    uint32_t (*certs_refreshed)(void); /* Unix second; 0: not yet */
+    const char *libevent_version;      /* the row of `stats` */
 };
 
 struct command {

@@ -36,7 +36,7 @@ struct conn_block {
 
 static atomic_ullong closed_count; /* [a] conn_close; conn_closed_count */
 
-static struct conn *conn_cast(void *arg)
+struct conn *conn_cast(void *arg)
 {
     struct conn *c = arg;
 
@@ -146,7 +146,7 @@ struct parked *conn_park(struct conn *c)
     return c->parked;
 }
 
-static void queue_run(struct conn *c)
+void conn_queue_run(struct conn *c)
 {
     struct parked *parked = c->parked;
 
@@ -200,9 +200,7 @@ static void drop_parked(struct conn *c)
     c->parked = &nothing;
 }
 
-/* Closes now; the structure lives until the pass ends, because this may run
- * inside one of its own call-backs. */
-static void conn_close(struct conn *c)
+void conn_close(struct conn *c)
 {
     struct conn_set *set = c->set;
 
@@ -213,6 +211,7 @@ static void conn_close(struct conn *c)
     LIST_REMOVE(c, link);
     lock_drop(&set->lock, LOCK_QUEUE);
     conn_set_state(c, CONN_CLOSED);
+    conn_tls_end(c);
     (void)close(c->fd);
     drop_parked(c);
     conn_auth_end(c);
@@ -236,8 +235,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 static void on_ignored(evutil_socket_t fd, short what, void *arg);
 
-/* Waits for bytes from now on, or for room to send. */
-static bool conn_watch(struct conn *c, bool writing)
+bool conn_watch(struct conn *c, bool writing)
 {
     return event_assign(&c->event, c->set->base, c->fd,
                         (writing ? EV_WRITE : EV_READ) | EV_PERSIST,
@@ -253,6 +251,7 @@ static void conn_hang_up(struct conn *c)
     const struct timeval patience = {.tv_sec = HANG_UP_SECONDS};
 
     drop_parked(c);
+    conn_tls_end(c);
     conn_set_state(c, CONN_SWALLOW);
     atomic_store_explicit(&c->last, clock_seconds(), memory_order_relaxed);
     (void)event_del(&c->event);
@@ -270,18 +269,20 @@ static void conn_refuse(struct conn_set *set, int fd)
     (void)close(fd);
 }
 
-/* What it has to pass before its requests run. */
-static bool conn_greet(struct conn *c)
+/* What it has to pass before its requests run, and what wakes it. */
+static bool conn_greet(struct conn *c, enum tls_kind tls)
 {
     if (settings.auth_file != NULL) {
         c->auth = calloc(1, sizeof(*c->auth));
-        return c->auth != NULL;
+        if (c->auth == NULL) {
+            return false;
+        }
     }
-    return true;
+    return tls == TLS_NONE ? conn_watch(c, false) : conn_tls_begin(c, tls);
 }
 
 void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
-               enum conn_protocol protocol)
+               enum conn_protocol protocol, enum tls_kind tls)
 {
     struct conn *c = pool_get(set);
 
@@ -297,8 +298,9 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
                        .state = CONN_NEW_CMD,
                        .transport = (uint8_t)transport,
                        .protocol = (uint8_t)protocol};
-    if (!conn_greet(c) || !conn_watch(c, false)) {
+    if (!conn_greet(c, tls)) {
         conn_auth_end(c);
+        conn_tls_end(c);
         c->magic = 0;
         LIST_INSERT_HEAD(&set->pool, c, link);
         conn_refuse(set, fd);
@@ -327,6 +329,9 @@ static ssize_t send_vectors(struct conn *c, const struct iovec *iov, unsigned n)
     struct msghdr msg = {.msg_iovlen = n};
     ssize_t sent;
 
+    if (UNLIKELY(c->tls != NULL)) {
+        return conn_tls_send(c, iov, n);
+    }
     do {
         if (n == 1) {
             sent = send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
@@ -419,8 +424,12 @@ static void conn_drained(struct conn *c)
         conn_rest(c);
         if (parked->spill_len > 0 || parked->held != NULL ||
             parked->upload != NULL) {
-            queue_run(c);
+            conn_queue_run(c);
         }
+    }
+    if (UNLIKELY(c->tls != NULL) && !conn_tls_wait(c)) {
+        conn_close(c);
+        return;
     }
     conn_unpark(c);
 }
@@ -514,10 +523,13 @@ static size_t conn_got(struct conn *c, ssize_t n)
 static void read_slot(struct conn *c)
 {
     struct slot *slot = c->slot;
-    size_t room = SLOT_BYTES - slot->len;
+    struct iovec room = {slot->buf + slot->len, SLOT_BYTES - slot->len};
 
-    if (room > 0) {
-        slot->len += conn_got(c, recv(c->fd, slot->buf + slot->len, room, 0));
+    if (room.iov_len > 0) {
+        slot->len +=
+            conn_got(c, LIKELY(c->tls == NULL)
+                            ? recv(c->fd, room.iov_base, room.iov_len, 0)
+                            : conn_tls_read(c, &room, 1));
     }
 }
 
@@ -551,7 +563,9 @@ static void read_upload(struct conn *c)
     while (total < UPLOAD_TURN) {
         struct iovec iov[2] = {upload_room(upload), {slot->buf, SLOT_BYTES}};
         size_t room = iov[0].iov_len;
-        size_t n = conn_got(c, readv(c->fd, iov, 2));
+        size_t n =
+            conn_got(c, LIKELY(c->tls == NULL) ? readv(c->fd, iov, 2)
+                                               : conn_tls_read(c, iov, 2));
 
         if (room > 0 && n > 0) {
             upload_filled(upload, n < room ? n : room);
@@ -581,7 +595,7 @@ static void conn_wait(struct conn *c, enum turn turn)
         return;
     }
     if (turn == TURN_YIELD) {
-        queue_run(c);
+        conn_queue_run(c);
     }
     conn_rest(c);
 }
@@ -615,6 +629,10 @@ static void conn_settle(struct conn *c, enum turn turn)
         return;
     }
     conn_wait(c, turn);
+    if (UNLIKELY(c->tls != NULL) && !conn_tls_wait(c)) {
+        conn_close(c);
+        return;
+    }
     conn_unpark(c);
 }
 
@@ -647,9 +665,10 @@ static void run_conn(struct conn *c)
     const struct slot *slot = c->slot;
 
     if (slot->len == 0 && c->parked->upload == NULL) {
-        if (c->eof) {
+        if (c->eof || (c->tls != NULL && !conn_tls_wait(c))) {
             conn_close(c);
         }
+        conn_unpark(c);
         return;
     }
     conn_begin(c);
@@ -702,6 +721,15 @@ static void gather(struct conn *c)
     }
 }
 
+static void read_some(struct conn *c)
+{
+    if (conn_is_uploading(c)) {
+        read_upload(c);
+    } else {
+        read_slot(c);
+    }
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = conn_cast(arg);
@@ -712,11 +740,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         clock_tick();
     }
     take_slot(c);
-    if (conn_is_uploading(c)) {
-        read_upload(c);
-    } else {
-        read_slot(c);
-    }
+    read_some(c);
     gather(c);
 }
 
@@ -732,6 +756,9 @@ bool conn_set_pass(struct conn_set *set)
            c->parked->queued_pass != set->pass) {
         clock_tick();
         take_slot(c);
+        if (UNLIKELY(c->tls != NULL)) {
+            read_some(c); /* what no event will tell of */
+        }
         gather(c);
     }
     run_slots(set);
@@ -792,7 +819,7 @@ struct conn_set *conn_set_new(struct event_base *base,
         free(set);
         return NULL;
     }
-    if (!set_init_slots(set)) {
+    if (!set_init_slots(set) || !conn_tls_stage(set)) {
         conn_set_free(set);
         return NULL;
     }
@@ -816,6 +843,7 @@ void conn_set_free(struct conn_set *set)
     out_fini(&set->out);
     free(set->slots);
     free(set->buffers);
+    free(set->stage.iov_base);
     set->magic = 0;
     free(set);
 }

@@ -26,6 +26,7 @@
 
 #include "base/util.h"
 #include "command.h"
+#include "tls.h"
 
 enum conn_transport { CONN_TCP, CONN_UNIX };
 enum conn_protocol { CONN_AUTO, CONN_ASCII, CONN_BINARY };
@@ -58,7 +59,7 @@ void conn_set_free(struct conn_set *set);
 
 /* Takes `fd`, which does not block, and serves it. */
 void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
-               enum conn_protocol protocol);
+               enum conn_protocol protocol, enum tls_kind tls);
 
 /* Runs what the pass gathered and frees what it closed. The worker calls it
  * after each turn of its loop. True: there is more to run, do not sleep. */

@@ -2,7 +2,8 @@
  * conn_internal - what the files of conn share; nobody else includes it.
  *
  * conn.c is the life of connections, their input and output; conn_run.c runs
- * their requests; conn_auth.c listens to those of whom nothing is known yet.
+ * their requests; conn_auth.c listens to those of whom nothing is known yet;
+ * conn_tls.c stands between the requests and an encrypted socket.
  *
  * Layer:   5. Includes layers 0-4 and conn.h.
  * Threads: the owning worker, except for what is marked otherwise.
@@ -18,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/lock.h"
 #include "base/util.h"
@@ -52,6 +55,7 @@ struct conn {
     struct parked *parked; /* [w] change it after conn_park only */
     struct slot *slot;     /* [w] of this pass, or NULL */
     struct textauth *auth; /* [w] what it says before it is known, or NULL */
+    struct tls *tls;       /* [w] NULL: it speaks in clear */
     atomic_uint last;      /* [a] Unix second of the last request */
     atomic_uchar state;    /* [a] enum conn_state; conn_set_state */
     uint8_t transport;     /* [c] enum conn_transport */
@@ -59,6 +63,7 @@ struct conn {
     bool eof;              /* [w] the peer sends no more */
     bool closing;          /* [w] close once pending is sent */
     bool hanging_up;       /* [w] the same, but by conn_hang_up */
+    bool answering;        /* [w] TLS has to send before it reads on */
 };
 
 _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
@@ -68,6 +73,7 @@ LIST_HEAD(conn_list, conn);
 TAILQ_HEAD(conn_queue, conn);
 
 struct textauth;
+struct tls;
 struct conn_block;
 
 struct conn_set {
@@ -82,6 +88,7 @@ struct conn_set {
     struct slot *slots;              /* [w] CONN_SLOTS */
     struct conn *seated[CONN_SLOTS]; /* [w] whose bytes are in them */
     char *buffers;                   /* [c] the memory of the slots */
+    struct iovec stage;              /* [c] small pieces for TLS, or empty */
     struct conn_queue runnable;      /* [w] their spill can run */
     struct conn_list dead;           /* [w] closed in this pass */
     struct conn_list pool;           /* [w] free structures */
@@ -92,7 +99,19 @@ struct conn_set {
     atomic_size_t structures;        /* [a] */
 };
 
+struct conn *conn_cast(void *arg);
+
 void conn_set_state(struct conn *c, enum conn_state to);
+
+/* Waits for bytes from now on, or for room to send. */
+bool conn_watch(struct conn *c, bool writing) MUST_CHECK;
+
+/* Gives it a turn in the next pass; it has a struct parked of its own. */
+void conn_queue_run(struct conn *c);
+
+/* Closes now; the structure lives until the pass ends, because this may run
+ * inside one of its own call-backs. */
+void conn_close(struct conn *c);
 
 /* Gives the connection a struct parked of its own, or the one it has; NULL,
  * counted, when out of memory. */
@@ -131,5 +150,21 @@ enum turn conn_auth_run(struct conn *c) MUST_CHECK;
 
 /* It is known, or gone. */
 void conn_auth_end(struct conn *c);
+
+/* Gives the set its stage, if there is to be TLS. */
+bool conn_tls_stage(struct conn_set *set) MUST_CHECK;
+
+/* Begins the handshake, after which it is watched for bytes. */
+bool conn_tls_begin(struct conn *c, enum tls_kind kind) MUST_CHECK;
+
+/* As recv and sendmsg: bytes; no room to send is 0. */
+ssize_t conn_tls_read(struct conn *c, const struct iovec *iov, unsigned n);
+ssize_t conn_tls_send(struct conn *c, const struct iovec *iov, unsigned n);
+
+/* Its turn is over: sees to what no event of its socket will tell. */
+bool conn_tls_wait(struct conn *c) MUST_CHECK;
+
+/* Says goodbye; what comes from now on is of no interest. */
+void conn_tls_end(struct conn *c);
 
 #endif

@@ -39,6 +39,7 @@ struct listener {
     int fd;                        /* [c] */
     enum conn_transport transport; /* [c] */
     enum conn_protocol protocol;   /* [c] */
+    enum tls_kind tls;             /* [c] */
     uint32_t since;                /* [c] Unix second */
     struct event event;            /* [m] */
     STAILQ_ENTRY(listener) link;   /* [Q] */
@@ -123,7 +124,7 @@ static bool accept_one(const struct listener *l)
         if (settings.maxconns_fast && fd >= settings.maxconns - 1) {
             reject(fd);
         } else {
-            thread_hand_over(fd, l->transport, l->protocol);
+            thread_hand_over(fd, l->transport, l->protocol, l->tls);
         }
         return true;
     }
@@ -183,7 +184,7 @@ static void set_options(int fd, int family)
 
 /* Takes the bound `fd` as a listener; 0 or a negative errno. */
 static int add_listener(int fd, enum conn_transport transport,
-                        enum conn_protocol protocol)
+                        enum conn_protocol protocol, enum tls_kind tls)
 {
     struct listener *l = calloc(1, sizeof(*l));
 
@@ -195,6 +196,7 @@ static int add_listener(int fd, enum conn_transport transport,
     l->fd = fd;
     l->transport = transport;
     l->protocol = protocol;
+    l->tls = tls;
     l->since = clock_seconds();
     lock_take(&listeners_lock, LOCK_QUEUE);
     STAILQ_INSERT_TAIL(&listeners, l, link);
@@ -232,16 +234,17 @@ struct element {
     const char *host; /* NULL: every address */
     int port;
     enum conn_protocol protocol;
+    enum tls_kind tls;
 };
 
 /* Binds one address. 0, -EADDRINUSE (perhaps another one is free), or another
  * error, which has been printed; a family the kernel lacks counts as in use. */
-static int bind_address(const struct addrinfo *ai, enum conn_protocol protocol)
+static int bind_address(const struct addrinfo *ai, const struct element *e)
 {
     int fd = bound_socket(ai->ai_family, ai->ai_addr, ai->ai_addrlen);
 
     if (fd >= 0) {
-        return add_listener(fd, CONN_TCP, protocol);
+        return add_listener(fd, CONN_TCP, e->protocol, e->tls);
     }
     if (fd == -EMFILE || fd == -ENFILE) {
         log_print(0, "server_socket: %s\n", strerror(-fd));
@@ -276,7 +279,7 @@ static int bind_element(const struct element *e)
         return 1;
     }
     for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-        int one = bind_address(ai, e->protocol);
+        int one = bind_address(ai, e);
 
         if (one != 0 && one != -EADDRINUSE) {
             result = one;
@@ -292,6 +295,24 @@ static int bind_element(const struct element *e)
 
 /* ---- the grammar of -l --------------------------------------------- */
 
+static enum tls_kind tls_of(enum listen_tls said)
+{
+    if (!settings.ssl_enabled) {
+        return TLS_NONE;
+    }
+    switch (said) {
+    case LISTEN_TLS_NONE:
+        return TLS_NONE;
+    case LISTEN_TLS_BASIC:
+        return TLS_BASIC;
+    case LISTEN_TLS_MUTUAL:
+        return TLS_MUTUAL;
+    case LISTEN_TLS_UNSAID:
+        break;
+    }
+    return TLS_CLIENT;
+}
+
 /* What no parser can know: the process has no TLS. */
 static bool tls_refused(enum listen_tls tls)
 {
@@ -301,7 +322,7 @@ static bool tls_refused(enum listen_tls tls)
         [LISTEN_TLS_MUTUAL] = "otls", /* as stock prints it */
     };
 
-    if (tls == LISTEN_TLS_UNSAID) {
+    if (tls == LISTEN_TLS_UNSAID || settings.ssl_enabled) {
         return false;
     }
     log_print(0, "'%s' option is valid only when SSL is enabled\n", names[tls]);
@@ -388,6 +409,7 @@ static bool read_element(struct listen_text text, char *host, struct element *e)
     e->host = strcmp(host, "*") == 0 ? NULL : host;
     e->port = spec.has_port ? spec.port : settings.port;
     e->protocol = protocol_of(spec.protocol);
+    e->tls = tls_of(spec.tls);
     return true;
 }
 
@@ -434,7 +456,8 @@ static void describe_failure(char message[LISTEN_MESSAGE], int error)
 static bool bind_tcp(char message[LISTEN_MESSAGE])
 {
     const struct element every = {.port = settings.port,
-                                  .protocol = bound_protocol()};
+                                  .protocol = bound_protocol(),
+                                  .tls = tls_of(LISTEN_TLS_UNSAID)};
     int error;
 
     if (settings.port == 0) {
@@ -478,7 +501,7 @@ static bool bind_unix(char message[LISTEN_MESSAGE])
     int fd = bind_path(settings.socketpath);
 
     if (fd >= 0) {
-        fd = add_listener(fd, CONN_UNIX, bound_protocol());
+        fd = add_listener(fd, CONN_UNIX, bound_protocol(), TLS_NONE);
     } else {
         log_print(0, "bind(): %s\n", strerror(-fd));
     }
@@ -504,8 +527,12 @@ static bool take_over(char message[LISTEN_MESSAGE])
         (void)getsockname(fd, (struct sockaddr *)&addr, &len);
         set_options(fd, addr.ss_family);
         error =
-            add_listener(fd, addr.ss_family == AF_UNIX ? CONN_UNIX : CONN_TCP,
-                         protocol_of(LISTEN_PROTOCOL_UNSAID));
+            addr.ss_family == AF_UNIX
+                ? add_listener(fd, CONN_UNIX,
+                               protocol_of(LISTEN_PROTOCOL_UNSAID), TLS_NONE)
+                : add_listener(fd, CONN_TCP,
+                               protocol_of(LISTEN_PROTOCOL_UNSAID),
+                               tls_of(LISTEN_TLS_UNSAID));
         if (error != 0) {
             (void)snprintf(message, LISTEN_MESSAGE,
                            "failed to take over a socket: %s",

@@ -297,6 +297,8 @@ static void set_up(void)
     listen_host(&host);
     host.shutdown = stop;
     host.stats_replication = replication.stats;
+    host.refresh_certs = secrets_refresh;
+    host.certs_refreshed = secrets_refreshed;
     host.libevent_version = event_get_version();
     prefix_enable(settings.detail_enabled);
     thread_set_host(&host);
@@ -310,7 +312,7 @@ static void set_up(void)
     require_descriptors(FDS_LOOP * loops);
     make_loop();
     /* SIGHUP reads these again. */
-    privileges_init(settings.drop_privileges, settings.auth_file != NULL);
+    privileges_init(settings.drop_privileges, secrets_are_used());
     start_threads();
     require_descriptors(0);
     if (replication.start == NULL || settings.rep_peers == NULL ||
@@ -352,6 +354,7 @@ static void tear_down(void)
     event_base_free(self.base);
     libevent_global_shutdown();
     store_fini();
+    secrets_fini();
     process_remove_pid_file();
     options_fini();
 }

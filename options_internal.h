@@ -122,5 +122,9 @@ void options_take_tocrawl(char *arg);
 void options_take_temporary_ttl(char *arg);
 void options_take_slab_sizes(char *arg);
 void options_take_read_buf_limit(char *arg);
+void options_take_ssl_keyformat(char *arg);
+void options_take_ssl_verify_mode(char *arg);
+void options_take_ssl_wbuf_size(char *arg);
+void options_take_ssl_min_version(char *arg);
 
 #endif

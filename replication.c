@@ -307,7 +307,8 @@ static void warn_of_open_port(void)
 {
     static bool warned;
 
-    if (warned || !repbind_is_public() || reptrust_secret() != NULL) {
+    if (warned || !repbind_is_public() || reptrust_secret() != NULL ||
+        settings.rep_tls) {
         return;
     }
     warned = true;

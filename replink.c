@@ -14,21 +14,31 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "settings.h"
+#include "tls.h"
 
 #define MAGIC  0x7265706cU /* "repl" */
 #define READS  4           /* reads a turn */
 #define SENDS  2           /* sends a turn */
 #define PIECES 64          /* iovecs of a send */
 #define UNSENT 262144      /* bytes the kernel may hold that did not leave */
+#define STAGE  16384       /* bytes that TLS encrypts together */
+
+/* Small pieces for TLS. The replication thread is one. */
+static char stage_bytes[STAGE];
+static const struct iovec stage = {stage_bytes, STAGE};
 
 struct replink {
     uint32_t magic;
     const struct replink_env *env;
     struct rep_link *link;
     struct event *readable, *writable;
-    int fd;       /* -1 once closed */
-    bool reading; /* `readable` is armed */
-    bool blocked; /* the socket takes nothing; `writable` is armed */
+    int fd;            /* -1 once closed */
+    bool reading;      /* `readable` is armed */
+    bool blocked;      /* the socket takes nothing; `writable` is armed */
+    struct tls *tls;   /* NULL: in clear */
+    bool greeting;     /* TLS is not agreed upon: `blocked` until it is */
+    char why[TLS_WHY]; /* TLS broke */
     char name[REPLINK_NAME];
 };
 
@@ -71,6 +81,15 @@ static void set_options(int fd, unsigned timeout_ms)
                      sizeof(unsent));
 }
 
+/* What TLS holds already no event of the socket tells of. */
+static void wake_reader(struct replink *self)
+{
+    if (self->tls != NULL && self->reading && !self->greeting &&
+        tls_has_more(self->tls)) {
+        event_active(self->readable, EV_READ, 0);
+    }
+}
+
 /* Arms or disarms `readable` as the link wants. */
 static bool follow_reading(struct replink *self)
 {
@@ -80,6 +99,9 @@ static bool follow_reading(struct replink *self)
         return true;
     }
     self->reading = wanted;
+    if (wanted) {
+        wake_reader(self);
+    }
     return (wanted ? event_add(self->readable, NULL)
                    : event_del(self->readable)) == 0;
 }
@@ -88,11 +110,29 @@ static bool follow_reading(struct replink *self)
 static void part(struct replink *self)
 {
     struct iovec iov;
+    size_t sent;
 
-    if (rep_link_out(self->link, &iov, 1, clock_mono().ns) == 1) {
+    if (self->greeting ||
+        rep_link_out(self->link, &iov, 1, clock_mono().ns) != 1) {
+        return;
+    }
+    if (self->tls != NULL) {
+        (void)!tls_write(self->tls, &iov, 1, &stage, &sent);
+    } else {
         (void)!send(self->fd, iov.iov_base, iov.iov_len,
                     MSG_NOSIGNAL | MSG_DONTWAIT);
     }
+}
+
+static void close_fd(struct replink *self)
+{
+    if (self->tls != NULL) {
+        tls_part(self->tls);
+        tls_free(self->tls);
+        self->tls = NULL;
+    }
+    close(self->fd);
+    self->fd = -1;
 }
 
 /* After any call to the link: does with the socket what became of it. */
@@ -106,9 +146,21 @@ static void settle(struct replink *self)
         (void)event_del(self->readable);
         (void)event_del(self->writable);
         self->reading = false;
-        close(self->fd);
-        self->fd = -1;
+        close_fd(self);
     }
+}
+
+/* Before anything else the two agree upon TLS: begins when the socket can be
+ * written, which is at once. */
+static bool begin_tls(struct replink *self, bool dialled)
+{
+    if (!settings.rep_tls) {
+        return true;
+    }
+    self->tls = tls_new(self->fd, dialled ? TLS_DIALED : TLS_DIALER);
+    self->greeting = true;
+    self->blocked = true;
+    return self->tls != NULL && event_add(self->writable, NULL) == 0;
 }
 
 static bool set_up(struct replink *self, uint32_t id, bool dialled,
@@ -120,7 +172,8 @@ static bool set_up(struct replink *self, uint32_t id, bool dialled,
     self->writable =
         event_new(self->env->base, self->fd, EV_WRITE, on_writable, self);
     return self->link != NULL && self->readable != NULL &&
-           self->writable != NULL && follow_reading(self);
+           self->writable != NULL && begin_tls(self, dialled) &&
+           follow_reading(self);
 }
 
 struct replink *replink_new(const struct replink_env *env, int fd, uint32_t id,
@@ -159,7 +212,7 @@ void replink_free(struct replink *self)
         event_free(self->writable);
     }
     if (self->fd >= 0) {
-        close(self->fd);
+        close_fd(self);
     }
     rep_link_free(self->link);
     free(self);
@@ -180,13 +233,100 @@ bool replink_is_closed(const struct replink *self)
     return rep_link_is_closed(self->link);
 }
 
+/* ---- TLS --------------------------------------------------------------- */
+
+static void fail_tls(struct replink *self, const char *what)
+{
+    char why[TLS_WHY];
+
+    tls_why(self->tls, why);
+    (void)snprintf(self->why, sizeof(self->why), "TLS %s: %.200s", what, why);
+    rep_link_fail(self->link, self->why);
+}
+
+/* A system call would have said -1 and this errno. */
+static ssize_t not_now(struct replink *self, enum tls_status status)
+{
+    errno = EAGAIN;
+    if (status == TLS_WANTS_WRITE && event_add(self->writable, NULL) != 0) {
+        errno = ENOMEM;
+    }
+    return -1;
+}
+
+static void greet(struct replink *self)
+{
+    enum tls_status status = tls_handshake(self->tls);
+
+    switch (status) {
+    case TLS_OK:
+        self->greeting = false;
+        self->blocked = false; /* the turn that follows sends */
+        wake_reader(self);
+        break;
+    case TLS_WANTS_READ:
+        break;
+    case TLS_WANTS_WRITE:
+        if (not_now(self, status) < 0 && errno == ENOMEM) {
+            rep_link_fail(self->link, "out of memory");
+        }
+        break;
+    case TLS_ENDED:
+    case TLS_BROKEN:
+        fail_tls(self, "handshake");
+        break;
+    }
+}
+
+/* As recv; a broken connection has its reason told already. */
+static ssize_t receive(struct replink *self, const struct iovec *room)
+{
+    enum tls_status status;
+    size_t n = 0;
+
+    if (self->tls == NULL) {
+        return recv(self->fd, room->iov_base, room->iov_len, 0);
+    }
+    status = tls_read(self->tls, room, 1, &n);
+    if (status == TLS_BROKEN) {
+        fail_tls(self, "read");
+        errno = EPROTO;
+        return -1;
+    }
+    return status == TLS_OK || status == TLS_ENDED ? (ssize_t)n
+                                                   : not_now(self, status);
+}
+
+/* As sendmsg. */
+static ssize_t transmit(struct replink *self, const struct msghdr *msg)
+{
+    enum tls_status status;
+    size_t n = 0;
+
+    if (self->tls == NULL) {
+        return sendmsg(self->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    status = tls_write(self->tls, msg->msg_iov, (unsigned)msg->msg_iovlen,
+                       &stage, &n);
+    if (n > 0 || status == TLS_OK) {
+        return (ssize_t)n;
+    }
+    if (status == TLS_WANTS_WRITE) {
+        errno = EAGAIN;
+        return -1;
+    }
+    fail_tls(self, "write");
+    errno = EPROTO;
+    return -1;
+}
+
 /* ---- in --------------------------------------------------------------- */
 
 /* Reads once; false when there is no more for now. */
 static bool read_once(struct replink *self)
 {
     struct iovec room = rep_link_room(self->link);
-    ssize_t n = recv(self->fd, room.iov_base, room.iov_len, 0);
+    ssize_t n = receive(self, &room);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         return false;
@@ -206,9 +346,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (self->greeting) {
+        greet(self);
+        more = false;
+    }
     for (int i = 0; i < READS && more; i++) {
         more = read_once(self);
     }
+    wake_reader(self);
     settle(self);
 }
 
@@ -226,7 +371,7 @@ static bool send_once(struct replink *self)
         return rep_link_is_closed(self->link) ||
                rep_link_all_written(self->link);
     }
-    sent = sendmsg(self->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = transmit(self, &msg);
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         self->blocked = true;
         if (event_add(self->writable, NULL) != 0) {
@@ -248,7 +393,15 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (self->greeting) {
+        greet(self);
+        settle(self);
+        return;
+    }
     self->blocked = false; /* the turn that follows sends */
+    if (self->tls != NULL && self->reading) {
+        event_active(self->readable, EV_READ, 0); /* it may have waited, too */
+    }
 }
 
 static enum replink_work pump(struct replink *self)
@@ -359,4 +512,7 @@ bool replink_sleep(struct replink *self)
 void replink_figures(const struct replink *self, struct rep_link_figures *out)
 {
     rep_link_figures(self->link, out);
+    if (self->why[0] != '\0') {
+        out->error = self->why;
+    }
 }

@@ -84,6 +84,12 @@ bool reptrust_init(char *error, size_t n)
     if (!parse_legacy(settings.rep_legacy, error, n)) {
         return false;
     }
+    if (settings.rep_tls && settings.rep_legacy != NULL && !self.off) {
+        (void)snprintf(error, n,
+                       "rep_tls and rep_legacy do not go together: "
+                       "repcached 2.x speaks no TLS");
+        return false;
+    }
     if (settings.rep_secret_file == NULL) {
         return true;
     }
@@ -114,7 +120,7 @@ const struct rep_auth_secret *reptrust_secret(void)
 
 bool reptrust_allows_legacy(void)
 {
-    return self.secret == NULL && !self.off;
+    return self.secret == NULL && !settings.rep_tls && !self.off;
 }
 
 bool reptrust_is_legacy(const struct sockaddr *addr)

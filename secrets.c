@@ -1,12 +1,25 @@
 #include "secrets.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "authfile.h"
 #include "base/log.h"
 #include "settings.h"
+#include "tls.h"
+
+static bool has_certificates(void)
+{
+    return settings.ssl_enabled || settings.rep_tls;
+}
+
+bool secrets_are_used(void)
+{
+    return has_certificates() || settings.auth_file != NULL;
+}
 
 static void load_auth_file(void)
 {
@@ -34,6 +47,11 @@ static void load_auth_file(void)
 
 void secrets_load(void)
 {
+    char why[TLS_WHY];
+
+    if (has_certificates() && !tls_init(why)) {
+        log_fatal(EX_USAGE, "%s\n", why);
+    }
     if (settings.auth_file != NULL) {
         load_auth_file();
     }
@@ -41,8 +59,40 @@ void secrets_load(void)
 
 void secrets_reload(void)
 {
+    char why[TLS_WHY];
+
+    errno = 0;
+    if (has_certificates() && !tls_refresh(why)) {
+        log_print(0, "Could not reload TLS certificates on SIGHUP: %s: %s\n",
+                  why, strerror(errno));
+    }
     if (settings.auth_file != NULL) {
         /* Without a word, as in stock: who wrote it sees what works. */
         (void)!authfile_load(settings.auth_file);
     }
+}
+
+bool secrets_refresh(char *why, size_t n)
+{
+    char message[TLS_WHY];
+
+    if (!settings.ssl_enabled) {
+        (void)snprintf(why, n, "Error TLS not enabled");
+        return false;
+    }
+    if (!tls_refresh(message)) {
+        (void)snprintf(why, n, "%s", message);
+        return false;
+    }
+    return true;
+}
+
+uint32_t secrets_refreshed(void)
+{
+    return tls_refreshed();
+}
+
+void secrets_fini(void)
+{
+    tls_fini();
 }

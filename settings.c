@@ -46,6 +46,8 @@ enum format {
     TEXT,  /* "NULL" when unset, as stock says */
     GIVEN, /* of a text: yes or no, not what it is */
     PATH,  /* "no" when unset */
+    NAMED, /* "(null)" when unset, as stock says of some */
+    TLS_VERSION,
     LETTER,
     YES_NO,
     ON_OFF,
@@ -108,6 +110,13 @@ static const char *value_text(const struct row *row, char *buf)
     case TEXT:
         text =
             *(const char *const *)p != NULL ? *(const char *const *)p : "NULL";
+        break;
+    case TLS_VERSION:
+        n = snprintf(buf, VALUE_MAX, "tlsv1.%d", *(const int *)p);
+        break;
+    case NAMED:
+        text = *(const char *const *)p != NULL ? *(const char *const *)p
+                                               : "(null)";
         break;
     case PATH:
         text = *(const char *const *)p != NULL ? *(const char *const *)p : "no";

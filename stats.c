@@ -27,6 +27,7 @@ enum {
     DUMP_LINE_REST = 64,        /* of a cachedump line beside the key */
     RESERVED_FDS = 5,           /* a worker */
     UPTIME_HEAD_START = 2,      /* stock's clock starts at two seconds */
+    CERTS_HEAD_START = 62,      /* its certificates a minute before that */
 };
 
 /* ---- a text that grows ----------------------------------------------- */
@@ -197,9 +198,30 @@ static void index_rows(struct rows *t, const struct store_totals *s)
     row_u64(t, "hash_is_expanding", 0); /* it grows a stripe at a time */
 }
 
+static void tls_rows(struct rows *t, const struct command_host *host,
+                     const struct counters_sum *c)
+{
+    uint32_t refreshed;
+
+    if (!settings.ssl_enabled) {
+        return;
+    }
+    if (settings.ssl_session_cache) {
+        row_u64(t, "ssl_new_sessions", c->ssl_new_sessions);
+    }
+    row_u64(t, "ssl_handshake_errors", c->ssl_handshake_errors);
+    row_u64(t, "ssl_proto_errors", c->ssl_proto_errors);
+    refreshed = host->certs_refreshed();
+    row_u64(t, "time_since_server_cert_refresh",
+            clock_seconds() - (refreshed != 0
+                                   ? refreshed
+                                   : clock_started() - CERTS_HEAD_START));
+}
+
 /* Rows of stock's background threads, whose work is done elsewhere here or
  * not at all: tools look for them. */
-static void background_rows(struct rows *t, const struct counters_sum *c)
+static void background_rows(struct rows *t, const struct command_host *host,
+                            const struct counters_sum *c)
 {
     static const char *const moving[] = {
         "slab_reassign_rescues",        "slab_reassign_chunk_rescues",
@@ -228,6 +250,7 @@ static void background_rows(struct rows *t, const struct counters_sum *c)
     row_u64(t, "log_watcher_skipped", c->log_watcher_skipped);
     row_u64(t, "log_watcher_sent", c->log_watcher_sent);
     row_u64(t, "log_watchers", watch_count());
+    tls_rows(t, host, c);
     row_u64(t, "unexpected_napi_ids", c->unexpected_napi_ids);
     row_u64(t, "round_robin_fallback", c->round_robin_fallback);
 }
@@ -280,7 +303,7 @@ static void all_general(struct rows *t, const struct command_host *host)
     command_rows(t, &c);
     network_rows(t, host, &c);
     index_rows(t, &s);
-    background_rows(t, &c);
+    background_rows(t, host, &c);
     item_rows(t, &s);
     if (host->stats_replication != NULL) {
         host->stats_replication(false, t->row, t->ctx);

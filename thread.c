@@ -38,6 +38,7 @@ struct message {
     int fd; /* OPEN: owned */
     enum conn_transport transport;
     enum conn_protocol protocol;
+    enum tls_kind tls;
 };
 
 STAILQ_HEAD(message_queue, message);
@@ -101,7 +102,8 @@ static void worker_obey(struct worker *w, const struct message *message)
 {
     switch (message->kind) {
     case MESSAGE_OPEN:
-        conn_open(w->set, message->fd, message->transport, message->protocol);
+        conn_open(w->set, message->fd, message->transport, message->protocol,
+                  message->tls);
         break;
     case MESSAGE_SWEEP:
         conn_set_sweep(w->set);
@@ -162,12 +164,13 @@ static unsigned by_queue(int fd)
 }
 
 void thread_hand_over(int fd, enum conn_transport transport,
-                      enum conn_protocol protocol)
+                      enum conn_protocol protocol, enum tls_kind tls)
 {
     const struct message message = {.kind = MESSAGE_OPEN,
                                     .fd = fd,
                                     .transport = transport,
-                                    .protocol = protocol};
+                                    .protocol = protocol,
+                                    .tls = tls};
 
     assert(worker_count > 0);
     if (!worker_tell(&workers[queues.workers > 0 ? by_queue(fd) : in_turn()],

@@ -36,7 +36,7 @@ void threads_stop(void);
 
 /* Takes `fd` and gives it to the next worker. */
 void thread_hand_over(int fd, enum conn_transport transport,
-                      enum conn_protocol protocol);
+                      enum conn_protocol protocol, enum tls_kind tls);
 
 /* ---- from any thread, between start and stop ------------------------ */
 

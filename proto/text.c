@@ -400,6 +400,7 @@ static const struct command_row {
     {"lru", 3, VERB_LRU, true, parse_admin},
     {"lru_crawler", 11, VERB_LRU_CRAWLER, true, parse_admin},
     {"extstore", 8, VERB_EXTSTORE, true, parse_admin},
+    {"refresh_certs", 13, VERB_REFRESH_CERTS, true, parse_plain},
 };
 
 static void parse_unknown(struct request *req)

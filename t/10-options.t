@@ -56,9 +56,6 @@ my @wrong = (
         'slab_chunk_max must be specified in kilobytes.'],
     ['-o lru_crawler_tocrawl=x', 1,
         'lru_crawler_tocrawl takes a numeric 32bit value'],
-    ['-Z', 64, 'This server is not built with TLS support.'],
-    ['-o ssl_key=f', 64,
-        'This server is not built with support for -o ssl_key.'],
     ['-U 11211', 64, 'This server is not built with UDP support: '
             . '-U (--udp-port) must be 0.'],
 );

@@ -1,4 +1,6 @@
-"""pymemcache against the server at argv[1] (port); prints TAP."""
+"""pymemcache against the server at argv[1] (port); prints TAP.
+With argv[2], a CA file, over TLS."""
+import ssl
 import sys
 
 from pymemcache.client.base import Client, PooledClient
@@ -23,7 +25,12 @@ def refused(error, call):
 
 
 address = ("127.0.0.1", int(sys.argv[1]))
-c = Client(address, connect_timeout=10, timeout=10, default_noreply=False)
+tls = None
+if len(sys.argv) > 2:
+    tls = ssl.create_default_context(cafile=sys.argv[2])
+    tls.check_hostname = False
+c = Client(address, connect_timeout=10, timeout=10, default_noreply=False,
+           tls_context=tls)
 ok(c.flush_all(), "flush_all")
 ok(c.set("a", b"one"), "set")
 ok(c.get("a") == b"one", "get")
@@ -66,9 +73,9 @@ ok(c.cache_memlimit(64), "cache_memlimit")
 for i in range(1000):
     c.set("q%d" % i, b"x" * i, noreply=True)
 ok(c.get("q999") == b"x" * 999, "noreply")
-p = PooledClient(address, max_pool_size=4, timeout=10)
+p = PooledClient(address, max_pool_size=4, timeout=10, tls_context=tls)
 ok(p.set("pool", b"1") and p.get("pool") == b"1", "a pool")
-h = HashClient([address], timeout=10)
+h = HashClient([address], timeout=10, tls_context=tls)
 ok(h.set("hash", b"1") and h.get("hash") == b"1", "hashed")
 c.quit()
 ok(c.get("pool") == b"1", "dials again after quit")

@@ -48,12 +48,22 @@ sub new
 
 sub sock { return $_[0]{sock} }
 
+# Bytes a socket of TLS holds already, which no select tells of.
+sub _pending
+{
+    my ($self) = @_;
+    return $self->{sock}->can('pending') && $self->{sock}->pending;
+}
+
 # Takes what the kernel has; notes the end of the stream.
 sub _fill
 {
     my ($self) = @_;
-    my $got = sysread $self->{sock}, $self->{buf}, $CHUNK,
-        length $self->{buf};
+    my $got;
+    do {
+        $got = sysread $self->{sock}, $self->{buf}, $CHUNK,
+            length $self->{buf};
+    } while ($got && $self->_pending);
     if (!defined $got) {
         return if $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
         $self->{reset} = "$!";
