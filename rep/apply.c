@@ -554,6 +554,15 @@ static bool is_second(const struct frame_msg *msg)
            (msg->at_ms >= 1000 && msg->at_ms / 1000 <= UINT32_MAX);
 }
 
+static void prefetch_floor(const struct rep_apply *ap,
+                           const struct store_key *key)
+{
+    if (rep_floor_any(ap->config.floors)) {
+        rep_floor_prefetch(ap->config.floors,
+                           hash_key_agreed(key->ptr, key->len));
+    }
+}
+
 /* Reads the next messages. What came before one that is refused is gathered. */
 static enum rep_apply_status gather(struct rep_apply *ap, struct rd *body,
                                     uint64_t limit, struct gather *g)
@@ -578,8 +587,7 @@ static enum rep_apply_status gather(struct rep_apply *ap, struct rd *body,
         if (c->msg.key != NULL) {
             c->key = store_key(c->msg.key, c->msg.nkey);
             store_prefetch_stripe(c->key.hv);
-            rep_floor_prefetch(ap->config.floors,
-                               hash_key_agreed(c->key.ptr, c->key.len));
+            prefetch_floor(ap, &c->key);
         }
         g->n++;
     }

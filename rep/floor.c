@@ -33,6 +33,7 @@ struct rep_floor {
     atomic_ullong low[REP_FLOOR_WATCHERS];     /* [a] or NOBODY */
     _Alignas(CACHE_LINE) atomic_ullong passed; /* [a] left no floor */
     atomic_int top;     /* [a] watchers from here on are nobody */
+    atomic_bool any;    /* [a] never false again */
     struct line *lines; /* [c] the array; inside `memory`, aligned */
     void *memory;       /* [c] */
     uint64_t per_shard; /* [c] lines of a shard, below 2^32 */
@@ -99,6 +100,12 @@ void rep_floor_free(struct rep_floor *t)
         free(t->memory);
         free(t);
     }
+}
+
+bool rep_floor_any(const struct rep_floor *t)
+{
+    /* Partner: the store in insert_locked. */
+    return atomic_load_explicit(&t->any, memory_order_relaxed);
 }
 
 void rep_floor_prefetch(const struct rep_floor *t, uint64_t hash)
@@ -169,6 +176,9 @@ static void insert_locked(struct rep_floor *t, struct line *line, uint64_t hash,
         if (line->way[i].version < lowest->version) {
             lowest = &line->way[i];
         }
+    }
+    if (!rep_floor_any(t)) {
+        atomic_store_explicit(&t->any, true, memory_order_relaxed);
     }
     if (lowest->version == 0) {
         add(&shard->count, 1);

@@ -62,6 +62,10 @@ void rep_floor_free(struct rep_floor *t);
 /* The floor of `hash`, 0 when there is none. */
 uint64_t rep_floor_get(struct rep_floor *t, uint64_t hash);
 
+/* Whether there ever was a floor: until then nobody need ask for one. Whoever
+ * asks for a key's holds what its floors are raised under. */
+bool rep_floor_any(const struct rep_floor *t);
+
 /* A hint: rep_floor_get, or raise, will be called for this hash soon. */
 void rep_floor_prefetch(const struct rep_floor *t, uint64_t hash);
 

@@ -403,7 +403,9 @@ static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
 {
     struct rep_log *log = ctx;
 
-    return rep_floor_get(log->floors, hash_key_agreed(key, nkey));
+    return rep_floor_any(log->floors)
+               ? rep_floor_get(log->floors, hash_key_agreed(key, nkey))
+               : 0;
 }
 
 static bool on_raise_floor(void *ctx, const char *key, size_t nkey,
