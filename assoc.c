@@ -24,7 +24,8 @@ static uint32_t buckets_of(const struct assoc_stripe *s)
 }
 
 /* Whole pages from mmap: malloc of these sizes was seen to stall for 13 ms
- * while it trimmed or consolidated its heap. */
+ * while it trimmed or consolidated its heap. All of it is about to be filled:
+ * the kernel fetches its memory in one go. */
 static struct assoc_line *lines_new(size_t n)
 {
     size_t bytes = n * sizeof(struct assoc_line);
@@ -32,7 +33,7 @@ static struct assoc_line *lines_new(size_t n)
 
     if (bytes >= MAP_FROM) {
         p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         return p == MAP_FAILED ? NULL : p;
     }
     p = aligned_alloc(64, bytes);
