@@ -35,6 +35,9 @@ sub exercise
     is $c->set('a', 'x' x 300_000), 'STORED', "$name: a large value";
     is length $c->get('a'), 300_000, 'is read back';
     $c->says("mn\r\n", "MN\r\n", 'meta');
+    my $binary = $mc->client;
+    $binary->send("\x80\x0a" . "\0" x 22);
+    is $binary->read(24), "\x81\x0a" . "\0" x 22, 'binary';
     for my $ask ('stats', 'stats conns', 'stats slabs', 'stats settings') {
         $c->send("$ask\r\n");
         like $c->read_to(qr/\AEND\r\n/), qr/\ASTAT /, $ask;

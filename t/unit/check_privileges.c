@@ -13,6 +13,19 @@
 
 #include "privileges.h"
 
+/* The thread sanitizer keeps a signal to itself until the thread makes another
+ * call, which one that was caught never does. */
+#if defined(__SANITIZE_THREAD__)
+#define CAN_CATCH 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CAN_CATCH 0
+#endif
+#endif
+#ifndef CAN_CATCH
+#define CAN_CATCH 1
+#endif
+
 #ifdef HAVE_SECCOMP
 
 static char said[256]; /* what the last child wrote on standard error */
@@ -134,6 +147,9 @@ static void block_and_run_program(void)
 
 #define CAUGHT(role, files, deed)                                              \
     do {                                                                       \
+        if (!CAN_CATCH) {                                                      \
+            break;                                                             \
+        }                                                                      \
         ck_assert_int_eq(end_of(role, files, deed), 1);                        \
         ck_assert_msg(strstr(said, "Seccomp policy failure. Caught syscall "), \
                       "%s", said);                                             \
