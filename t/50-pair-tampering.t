@@ -81,10 +81,10 @@ for my $gone (0, 1) {
 my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5)
     or die "$!";
 my $mc = spawn_memcached({port => free_port()}, '-x', '127.0.0.1', '-X',
-    free_port() . ':' . $listen->sockport, @option);
+    free_port() . ':' . $listen->sockport, @option, '-o', 'rep_serve_early');
 my $victim = $listen->accept;
 syswrite $victim, $acceptor;
-ok((wait_for { $mc->try_client } 10), 'it serves alone');
+ok((wait_for { $mc->try_client } 10), 'it serves at once');
 has_error($mc, $wrong, 'what an acceptor said is refused, too');
 is $mc->client->get('one50'), undef, 'nothing of it counts';
 done_testing;
