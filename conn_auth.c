@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "proto/textauth.h"
 #include "reply.h"
+#include "saslauth.h"
 
 void conn_auth_end(struct conn *c)
 {
@@ -15,6 +16,8 @@ void conn_auth_end(struct conn *c)
         free(c->auth);
         c->auth = NULL;
     }
+    saslauth_free(c->sasl);
+    c->sasl = NULL;
 }
 
 static void refuse(struct conn *c, const char *text)
@@ -70,7 +73,7 @@ static enum turn answer(struct conn *c, enum textauth_status status)
     return TURN_GO;
 }
 
-static enum turn make_room(struct conn *c)
+enum turn conn_make_room(struct conn *c)
 {
     switch (conn_flush(c)) {
     case SENT_ALL:
@@ -92,7 +95,7 @@ enum turn conn_auth_run(struct conn *c)
         size_t used = 0;
 
         if (out_space(&c->set->out) < OUT_SMALL_REPLY) {
-            turn = make_room(c);
+            turn = conn_make_room(c);
             continue;
         }
         turn = answer(c, textauth_feed(c->auth, slot->buf + slot->pos,

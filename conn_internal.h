@@ -55,6 +55,7 @@ struct conn {
     struct parked *parked; /* [w] change it after conn_park only */
     struct slot *slot;     /* [w] of this pass, or NULL */
     struct textauth *auth; /* [w] what it says before it is known, or NULL */
+    struct saslauth *sasl; /* [w] who it is, once it began to say */
     struct tls *tls;       /* [w] NULL: it speaks in clear */
     atomic_uint last;      /* [a] Unix second of the last request */
     atomic_uchar state;    /* [a] enum conn_state; conn_set_state */
@@ -72,6 +73,7 @@ _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
 LIST_HEAD(conn_list, conn);
 TAILQ_HEAD(conn_queue, conn);
 
+struct saslauth;
 struct textauth;
 struct tls;
 struct conn_block;
@@ -144,6 +146,15 @@ enum turn {
 
 /* Runs what the connection's slot holds, within its budget: never TURN_GO. */
 enum turn conn_run(struct conn *c) MUST_CHECK;
+
+/* Runs one request of it. */
+enum turn conn_run_one(struct conn *c, struct ahead *a) MUST_CHECK;
+
+/* The same with -S, of the binary protocol: if the client may have it run. */
+enum turn conn_sasl_run(struct conn *c, struct ahead *a) MUST_CHECK;
+
+/* Sends, where an answer may not fit. */
+enum turn conn_make_room(struct conn *c) MUST_CHECK;
 
 /* Reads what the slot holds until the client is known, which TURN_GO says. */
 enum turn conn_auth_run(struct conn *c) MUST_CHECK;

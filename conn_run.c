@@ -88,7 +88,7 @@ static enum command_result run_request(struct conn *c, struct ahead *a,
     return command_run(cmd, c->fd, &a->req, data, avail, used, upload);
 }
 
-static enum turn run_one(struct conn *c, struct ahead *a)
+enum turn conn_run_one(struct conn *c, struct ahead *a)
 {
     struct slot *slot = c->slot;
     struct upload upload;
@@ -222,7 +222,8 @@ static enum turn run_requests(struct conn *c)
         gets =
             atomic_load_explicit(&set->counters->cmd_get, memory_order_relaxed);
         slot->next++;
-        turn = run_one(c, a);
+        turn = UNLIKELY(slot->binary && settings.sasl) ? conn_sasl_run(c, a)
+                                                       : conn_run_one(c, a);
         budget -= keys_of(c, a, gets);
     }
     return turn;

@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "options_internal.h"
 #include "options_value.h"
+#include "saslauth.h"
 #include "settings.h"
 
 enum { TLS_NEWEST = 3, WBUF_MAX_KIB = 65536 };
@@ -64,12 +65,33 @@ void options_take_ssl_min_version(char *arg)
 
 /* ---- together --------------------------------------------------------- */
 
+static void check_sasl(void)
+{
+    if (!settings.sasl) {
+        return;
+    }
+    if (!saslauth_is_built()) {
+        log_fatal(EX_USAGE, "This server is not built with SASL support.\n");
+    }
+    if (!settings.binding_given) {
+        settings.binding_protocol = SETTINGS_BINARY;
+    }
+    if (settings.binding_protocol != SETTINGS_BINARY) {
+        log_fatal(EX_USAGE, "ERROR: You cannot allow the ASCII protocol while "
+                            "using SASL.\n");
+    }
+    if (settings.udpport != 0) {
+        log_fatal(EX_USAGE, "ERROR: Cannot enable UDP while using binary SASL "
+                            "authentication.\n");
+    }
+}
+
 static void check_auth_file(void)
 {
     if (settings.auth_file == NULL) {
         return;
     }
-    if (!settings.binding_given) {
+    if (!settings.binding_given && !settings.sasl) {
         settings.binding_protocol = SETTINGS_ASCII;
     }
     if (settings.binding_protocol != SETTINGS_ASCII) {
@@ -84,6 +106,7 @@ static void check_auth_file(void)
 
 void options_check_access(void)
 {
+    check_sasl();
     check_auth_file();
     if (settings.ssl_enabled && settings.port == 0) {
         log_fatal(EX_USAGE,

@@ -30,19 +30,36 @@ void reply_binary_echo(int fd, const char *header)
     }
 }
 
-void reply_binary_value(struct command *cmd, int fd,
-                        const struct binary_tag *tag, uint64_t cas,
-                        const void *value, uint32_t n)
+static void say(struct command *cmd, int fd, const struct binary_tag *tag,
+                const struct binary_reply *reply, const void *value)
 {
-    const struct binary_reply reply = {.nbytes = n, .cas = cas};
     char *start = out_tail(cmd->out);
-    char *end = binary_reply_header(start, tag, &reply);
+    char *end = binary_reply_header(start, tag, reply);
+    uint32_t n = reply->nbytes;
 
     if (n > 0) {
         memcpy(end, value, n);
     }
     out_wrote(cmd->out, end + n);
     reply_binary_echo(fd, start);
+}
+
+void reply_binary_value(struct command *cmd, int fd,
+                        const struct binary_tag *tag, uint64_t cas,
+                        const void *value, uint32_t n)
+{
+    const struct binary_reply reply = {.nbytes = n, .cas = cas};
+
+    say(cmd, fd, tag, &reply, value);
+}
+
+void reply_binary_more(struct command *cmd, int fd,
+                       const struct binary_tag *tag, const void *value,
+                       uint32_t n)
+{
+    const struct binary_reply reply = {.code = BINARY_AUTH_MORE, .nbytes = n};
+
+    say(cmd, fd, tag, &reply, value);
 }
 
 void reply_binary_done(struct command *cmd, int fd,

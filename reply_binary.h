@@ -30,6 +30,11 @@ void reply_binary_value(struct command *cmd, int fd,
                         const struct binary_tag *tag, uint64_t cas,
                         const void *value, uint32_t n);
 
+/* What an exchange of SASL goes on with. */
+void reply_binary_more(struct command *cmd, int fd,
+                       const struct binary_tag *tag, const void *value,
+                       uint32_t n);
+
 /* An error, in words of its own when `text` is not NULL. */
 void reply_binary_error(struct command *cmd, int fd,
                         const struct binary_tag *tag, enum binary_code code,

@@ -8,6 +8,7 @@
 
 #include "authfile.h"
 #include "base/log.h"
+#include "saslauth.h"
 #include "settings.h"
 #include "tls.h"
 
@@ -52,6 +53,9 @@ void secrets_load(void)
     if (has_certificates() && !tls_init(why)) {
         log_fatal(EX_USAGE, "%s\n", why);
     }
+    if (settings.sasl && !saslauth_init()) {
+        log_fatal(EXIT_FAILURE, "Error initializing sasl.\n");
+    }
     if (settings.auth_file != NULL) {
         load_auth_file();
     }
@@ -95,4 +99,7 @@ uint32_t secrets_refreshed(void)
 void secrets_fini(void)
 {
     tls_fini();
+    if (settings.sasl) {
+        saslauth_fini();
+    }
 }

@@ -254,11 +254,15 @@ uint32_t tls_refreshed(void)
 
 static SSL *session_new(enum tls_kind kind)
 {
-    SSL *ssl = NULL;
+    SSL_CTX *ctx;
+    SSL *ssl;
 
     lock_take(&contexts_lock, LOCK_QUEUE);
-    ssl = SSL_new(kind == TLS_DIALER || kind == TLS_DIALED ? peers : clients);
+    ctx = kind == TLS_DIALER || kind == TLS_DIALED ? peers : clients;
+    (void)SSL_CTX_up_ref(ctx); /* so that a refresh need not wait for us */
     lock_drop(&contexts_lock, LOCK_QUEUE);
+    ssl = SSL_new(ctx);
+    SSL_CTX_free(ctx);
     return ssl;
 }
 

@@ -216,6 +216,7 @@ char *binary_reply_header(char *buf, const struct binary_tag *tag,
 const char *binary_text(enum binary_code code)
 {
     switch (code) {
+    case BINARY_AUTH_MORE:
     case BINARY_OK:
         break;
     case BINARY_NOT_FOUND:
