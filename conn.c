@@ -17,6 +17,7 @@
 #include "proto/out.h"
 #include "proto/textauth.h"
 #include "settings.h"
+#include "udp.h"
 
 #define CONN_MAGIC     0x636f6e6eU
 #define CONN_SET_MAGIC 0x73657473U
@@ -814,6 +815,7 @@ struct conn_set *conn_set_new(struct event_base *base,
     LIST_INIT(&set->dead);
     LIST_INIT(&set->pool);
     LIST_INIT(&set->open);
+    LIST_INIT(&set->udps);
     set->counters = counters_new();
     if (set->counters == NULL || !out_init(&set->out)) {
         free(set);
@@ -836,6 +838,7 @@ void conn_set_free(struct conn_set *set)
     while ((c = LIST_FIRST(&set->open)) != NULL) {
         conn_close(c);
     }
+    udp_close_all(set);
     while ((block = set->blocks) != NULL) {
         set->blocks = block->next;
         free(block);
@@ -891,6 +894,7 @@ size_t conn_set_view(struct conn_set *set, struct conn_view *views, size_t room)
             view_conn(c, &views[n++]);
         }
     }
+    n += udp_view_locked(set, views + n, room - n);
     lock_drop(&set->lock, LOCK_QUEUE);
     return n;
 }

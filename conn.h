@@ -28,7 +28,7 @@
 #include "command.h"
 #include "tls.h"
 
-enum conn_transport { CONN_TCP, CONN_UNIX };
+enum conn_transport { CONN_TCP, CONN_UNIX, CONN_UDP };
 enum conn_protocol { CONN_AUTO, CONN_ASCII, CONN_BINARY };
 
 /* The names of `stats conns` and -vvv. */
@@ -80,6 +80,7 @@ uint64_t conn_closed_count(void);
 /* What `stats conns` tells of one descriptor. */
 struct conn_view {
     int fd;
+    bool datagrams; /* a socket of udp.h */
     enum conn_state state;
     uint32_t idle_seconds;
     struct sockaddr_storage local;

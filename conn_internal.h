@@ -71,6 +71,7 @@ _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
                "an idle connection stays under 300 bytes");
 
 LIST_HEAD(conn_list, conn);
+LIST_HEAD(udp_list, udp);
 TAILQ_HEAD(conn_queue, conn);
 
 struct saslauth;
@@ -97,6 +98,7 @@ struct conn_set {
     struct conn_block *blocks;       /* [w] all structures */
     struct lock lock;                /* QUEUE */
     struct conn_list open;           /* [Q] */
+    struct udp_list udps;            /* [Q] sockets of udp.h */
     atomic_size_t open_count;        /* [a] */
     atomic_size_t structures;        /* [a] */
 };

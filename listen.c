@@ -24,6 +24,7 @@
 #include "conn.h"
 #include "counters.h"
 #include "listen_spec.h"
+#include "listen_udp.h"
 #include "settings.h"
 #include "slot.h"
 #include "systemd.h"
@@ -235,16 +236,19 @@ struct element {
     int port;
     enum conn_protocol protocol;
     enum tls_kind tls;
+    enum conn_transport transport; /* TCP or UDP */
 };
 
 /* Binds one address. 0, -EADDRINUSE (perhaps another one is free), or another
  * error, which has been printed; a family the kernel lacks counts as in use. */
 static int bind_address(const struct addrinfo *ai, const struct element *e)
 {
-    int fd = bound_socket(ai->ai_family, ai->ai_addr, ai->ai_addrlen);
+    bool udp = e->transport == CONN_UDP;
+    int fd = udp ? listen_udp_bind(ai)
+                 : bound_socket(ai->ai_family, ai->ai_addr, ai->ai_addrlen);
 
     if (fd >= 0) {
-        return add_listener(fd, CONN_TCP, e->protocol, e->tls);
+        return udp ? 0 : add_listener(fd, CONN_TCP, e->protocol, e->tls);
     }
     if (fd == -EMFILE || fd == -ENFILE) {
         log_print(0, "server_socket: %s\n", strerror(-fd));
@@ -263,9 +267,10 @@ static int bind_address(const struct addrinfo *ai, const struct element *e)
  * negative errno, or 1 for what has none. */
 static int bind_element(const struct element *e)
 {
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE,
-                                   .ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM};
+    const struct addrinfo hints = {
+        .ai_flags = AI_PASSIVE,
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = e->transport == CONN_UDP ? SOCK_DGRAM : SOCK_STREAM};
     struct addrinfo *list;
     char port[16];
     int result = -EADDRINUSE;
@@ -389,6 +394,11 @@ static enum conn_protocol protocol_of(enum listen_protocol said)
     return bound_protocol();
 }
 
+static int port_setting(enum conn_transport transport)
+{
+    return transport == CONN_UDP ? settings.udpport : settings.port;
+}
+
 /* Turns one element of the list into what is bound. `host` has room for all
  * of it. False, said, when it cannot be. */
 static bool read_element(struct listen_text text, char *host, struct element *e)
@@ -407,14 +417,14 @@ static bool read_element(struct listen_text text, char *host, struct element *e)
     memcpy(host, spec.host.ptr, spec.host.len);
     host[spec.host.len] = '\0';
     e->host = strcmp(host, "*") == 0 ? NULL : host;
-    e->port = spec.has_port ? spec.port : settings.port;
+    e->port = spec.has_port ? spec.port : port_setting(e->transport);
     e->protocol = protocol_of(spec.protocol);
     e->tls = tls_of(spec.tls);
     return true;
 }
 
 /* Binds every element of the list: as bind_element. */
-static int bind_list(const char *text)
+static int bind_list(const char *text, enum conn_transport transport)
 {
     struct listen_text list = {text, strlen(text)};
     struct listen_text one;
@@ -425,7 +435,7 @@ static int bind_list(const char *text)
         return -ENOMEM;
     }
     while (result == 0 && listen_spec_next(&list, &one)) {
-        struct element e;
+        struct element e = {.transport = transport};
 
         result = read_element(one, host, &e) ? bind_element(&e) : 1;
     }
@@ -434,7 +444,8 @@ static int bind_list(const char *text)
 }
 
 /* The last line of a process that cannot listen. */
-static void describe_failure(char message[LISTEN_MESSAGE], int error)
+static void describe_failure(char message[LISTEN_MESSAGE],
+                             enum conn_transport transport, int error)
 {
     const char *why = strerror(error);
 
@@ -448,28 +459,31 @@ static void describe_failure(char message[LISTEN_MESSAGE], int error)
                        settings.inter, why);
     } else {
         (void)snprintf(message, LISTEN_MESSAGE,
-                       "failed to listen on TCP port %d: %s", settings.port,
-                       why);
+                       "failed to listen on %s port %d: %s",
+                       transport == CONN_UDP ? "UDP" : "TCP",
+                       port_setting(transport), why);
     }
 }
 
-static bool bind_tcp(char message[LISTEN_MESSAGE])
+static bool bind_ports(char message[LISTEN_MESSAGE],
+                       enum conn_transport transport)
 {
-    const struct element every = {.port = settings.port,
+    const struct element every = {.port = port_setting(transport),
                                   .protocol = bound_protocol(),
+                                  .transport = transport,
                                   .tls = tls_of(LISTEN_TLS_UNSAID)};
     int error;
 
-    if (settings.port == 0) {
+    if (every.port == 0) {
         return true;
     }
     error = settings.inter == NULL ? bind_element(&every)
-                                   : bind_list(settings.inter);
+                                   : bind_list(settings.inter, transport);
     if (error == 0) {
         return true;
     }
     /* 1 stands for no errno at all, which reads "Success". */
-    describe_failure(message, error == 1 ? 0 : -error);
+    describe_failure(message, transport, error == 1 ? 0 : -error);
     return false;
 }
 
@@ -508,7 +522,7 @@ static bool bind_unix(char message[LISTEN_MESSAGE])
     if (fd == 0) {
         return true;
     }
-    describe_failure(message, -fd);
+    describe_failure(message, CONN_UNIX, -fd);
     return false;
 }
 
@@ -547,13 +561,16 @@ bool listen_bind(char message[LISTEN_MESSAGE])
 {
     counters = counters_new();
     if (counters == NULL) {
-        describe_failure(message, ENOMEM);
+        describe_failure(message, CONN_TCP, ENOMEM);
         return false;
     }
     if (systemd_count(SYSTEMD_CLIENTS) > 0) {
         return take_over(message);
     }
-    return settings.socketpath != NULL ? bind_unix(message) : bind_tcp(message);
+    if (settings.socketpath != NULL) {
+        return bind_unix(message);
+    }
+    return bind_ports(message, CONN_TCP) && bind_ports(message, CONN_UDP);
 }
 
 /* ---- opening ------------------------------------------------------- */
@@ -586,6 +603,7 @@ static void write_ports(FILE *file)
         (void)fprintf(file, "TCP INET%s: %u\n", family == AF_INET6 ? "6" : "",
                       (unsigned)port);
     }
+    listen_udp_write_ports(file);
 }
 
 /* For whoever asked for a port chosen by the kernel. */
@@ -648,7 +666,12 @@ bool listen_open(struct event_base *base, char message[LISTEN_MESSAGE])
         }
     }
     if (error != 0) {
-        describe_failure(message, -error);
+        describe_failure(message, CONN_TCP, -error);
+        return false;
+    }
+    error = listen_udp_open();
+    if (error != 0) {
+        describe_failure(message, CONN_UDP, -error);
         return false;
     }
     atomic_store_explicit(&accepting, true, memory_order_relaxed);
@@ -664,6 +687,7 @@ void listen_close(void)
         (void)event_del(&resume);
     }
     atomic_store_explicit(&accepting, false, memory_order_relaxed);
+    listen_udp_close();
     lock_take(&listeners_lock, LOCK_QUEUE);
     while ((l = STAILQ_FIRST(&listeners)) != NULL) {
         STAILQ_REMOVE_HEAD(&listeners, link);
@@ -740,7 +764,8 @@ static int by_fd(const void *a, const void *b)
 #define ADDRESS_MAX 160
 
 static void format_address(char text[ADDRESS_MAX],
-                           const struct sockaddr_storage *addr, bool peer)
+                           const struct sockaddr_storage *addr, bool peer,
+                           const char *transport)
 {
     char ip[INET6_ADDRSTRLEN] = "";
 
@@ -748,13 +773,13 @@ static void format_address(char text[ADDRESS_MAX],
         const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
 
         (void)inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip));
-        (void)snprintf(text, ADDRESS_MAX, "tcp:%s:%u", ip,
+        (void)snprintf(text, ADDRESS_MAX, "%s:%s:%u", transport, ip,
                        (unsigned)ntohs(in->sin_port));
     } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 
         (void)inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
-        (void)snprintf(text, ADDRESS_MAX, "tcp6:[%s]:%u", ip,
+        (void)snprintf(text, ADDRESS_MAX, "%s6:[%s]:%u", transport, ip,
                        (unsigned)ntohs(in6->sin6_port));
     } else if (addr->ss_family == AF_UNIX && !peer) {
         const struct sockaddr_un *un = (const struct sockaddr_un *)addr;
@@ -773,13 +798,19 @@ static void rows_of(const struct conn_view *view, row_function *row, void *ctx)
     char name[64];
     char value[ADDRESS_MAX];
     bool client = view->state != CONN_LISTENING;
+    const char *transport = view->datagrams ? "udp" : "tcp";
 
+    if (view->datagrams) {
+        (void)snprintf(name, sizeof(name), "%d:UDP", view->fd);
+        row(ctx, name, "UDP");
+    }
     (void)snprintf(name, sizeof(name), "%d:addr", view->fd);
-    format_address(value, client ? &view->peer : &view->local, client);
+    format_address(value, client ? &view->peer : &view->local, client,
+                   transport);
     row(ctx, name, value);
     if (client) {
         (void)snprintf(name, sizeof(name), "%d:listen_addr", view->fd);
-        format_address(value, &view->local, false);
+        format_address(value, &view->local, false, transport);
         row(ctx, name, value);
     }
     (void)snprintf(name, sizeof(name), "%d:state", view->fd);

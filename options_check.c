@@ -134,6 +134,9 @@ static void check_all(void)
     check_slab_sizes();
     check_queues();
     options_check_access();
+    if (settings.udpport != 0 && !settings.port_given) {
+        settings.port = settings.udpport;
+    }
     if (settings.port > PORT_MAX) {
         log_fatal(EX_USAGE, "ERROR: Invalid port number %d.\n", settings.port);
     }

@@ -96,6 +96,7 @@ void options_check(void);
 
 void options_take_cookie(char *arg);
 void options_warn_of_threads(char *arg);
+void options_take_port(char *arg);
 void options_take_udp(char *arg);
 void options_take_listen(char *arg);
 void options_take_verbose(char *arg);

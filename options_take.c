@@ -23,12 +23,15 @@ void options_warn_of_threads(char *arg)
     }
 }
 
+void options_take_port(char *arg)
+{
+    (void)arg;
+    settings.port_given = true;
+}
+
 void options_take_udp(char *arg)
 {
-    if (options_number(arg, 10) != 0) {
-        log_fatal(EX_USAGE, "This server is not built with UDP support: "
-                            "-U (--udp-port) must be 0.\n");
-    }
+    settings.udpport = options_number(arg, 10);
 }
 
 void options_take_listen(char *arg)

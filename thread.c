@@ -23,6 +23,7 @@
 #include "privileges.h"
 #include "settings.h"
 #include "store.h"
+#include "udp.h"
 
 #define WORKER_MAGIC 0x776f726bU
 
@@ -102,8 +103,12 @@ static void worker_obey(struct worker *w, const struct message *message)
 {
     switch (message->kind) {
     case MESSAGE_OPEN:
-        conn_open(w->set, message->fd, message->transport, message->protocol,
-                  message->tls);
+        if (message->transport == CONN_UDP) {
+            udp_open(w->set, message->fd);
+        } else {
+            conn_open(w->set, message->fd, message->transport,
+                      message->protocol, message->tls);
+        }
         break;
     case MESSAGE_SWEEP:
         conn_set_sweep(w->set);

@@ -103,6 +103,12 @@ static struct store_key key_of(const struct binary_request *req)
                                            : hash_key(req->key, req->nkey)};
 }
 
+/* Without cas ids (-C) nobody can ask for one. */
+static uint64_t cas_of(const struct binary_request *req)
+{
+    return settings.use_cas ? req->cas : 0;
+}
+
 static struct store_attrs attrs_of(const struct binary_request *req)
 {
     return (struct store_attrs){
@@ -139,10 +145,10 @@ static void store_whole(struct command *cmd, int fd,
                         const struct binary_request *req, const char *data)
 {
     enum binary_verb verb = (enum binary_verb)req->verb;
-    enum store_mode mode = mode_of(verb, req->cas);
+    enum store_mode mode = mode_of(verb, cas_of(req));
     struct store_key key = key_of(req);
     struct store_attrs attrs = attrs_of(req);
-    uint64_t cas = req->cas;
+    uint64_t cas = cas_of(req);
     enum store_status status =
         store_set(&key, &attrs, mode, data, req->nbytes, &cas);
 
@@ -158,7 +164,7 @@ static void store_whole(struct command *cmd, int fd,
 static void begin(const struct binary_request *req, struct upload *upload)
 {
     enum binary_verb verb = (enum binary_verb)req->verb;
-    enum store_mode mode = mode_of(verb, req->cas);
+    enum store_mode mode = mode_of(verb, cas_of(req));
     struct store_key key = key_of(req);
     struct store_attrs attrs = attrs_of(req);
     enum store_status status;
@@ -230,7 +236,7 @@ enum command_result upload_binary_run(struct command *cmd, int fd,
                               .tag = req->tag,
                               .verb = req->verb,
                               .answer = REPLY_ERROR,
-                              .cas = req->cas};
+                              .cas = cas_of(req)};
     if (stores) {
         upload->answer = REPLY_NONE;
         begin(req, upload);

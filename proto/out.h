@@ -95,6 +95,12 @@ static inline bool out_is_empty(const struct out *out)
     return out->len == 0 && out->n == 0;
 }
 
+/* Bytes appended since it was empty, none of which were sent. */
+static inline size_t out_bytes_whole(const struct out *out)
+{
+    return out->len + out->referenced;
+}
+
 /* Seals what was copied since and gives the unsent pieces in order, at most
  * OUT_SEND_MAX: after out_sent ask out_is_empty. */
 unsigned out_vectors(struct out *out, const struct iovec **iov);

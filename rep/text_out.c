@@ -1,5 +1,7 @@
 #include "rep/text_out.h"
 
+#include <string.h>
+
 #include <assert.h>
 
 /* repcached 2.x resets the link at an item over 1 MiB; its header, the text of
@@ -94,6 +96,20 @@ static bool has_room(const struct rep_text_out *out, size_t n)
     return out->big == NULL && out->room - out->len >= n;
 }
 
+/* Whether a line can name the key: those of the binary protocol, and of meta
+ * commands, may hold anything, a line end and a command behind it too. */
+static bool can_name(const char *key, size_t nkey)
+{
+    static const char breaks[] = {' ', '\r', '\n', '\0'};
+
+    for (size_t i = 0; i < sizeof(breaks); i++) {
+        if (memchr(key, breaks[i], nkey) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void put_delete(struct rep_text_out *out, const char *key, size_t nkey)
 {
     wrote(out, wire_format_delete(tail(out), key, nkey));
@@ -118,6 +134,9 @@ bool rep_text_item(struct rep_text_out *out, struct item *it)
     bool copied = it->nbytes <= REP_TEXT_COPY_MAX;
     char *p;
 
+    if (!can_name(item_key(it), it->nkey)) {
+        return true;
+    }
     if (!has_room(out, WIRE_LINE_ROOM + (copied ? it->nbytes + 2U : 0U))) {
         return false;
     }
@@ -200,6 +219,9 @@ bool rep_text_entry(struct rep_text_out *out, const struct rep_log_entry *e)
     }
     if (e->op == STORE_OP_FLUSH) {
         return put_flush_entry(out, e);
+    }
+    if (!can_name(e->key, e->nkey)) {
+        return true;
     }
     it = store_hold(&key, NULL);
     if (it == NULL) {

@@ -55,7 +55,8 @@ unsigned rep_text_value(const struct rep_text_out *out, struct iovec *iov,
 /* `n` more bytes of them were sent. At the end drops the item. */
 void rep_text_sent_value(struct rep_text_out *out, size_t n);
 
-/* Each of these returns false when there is no room: nothing is written. */
+/* Each of these returns false when there is no room: nothing is written. Nor is
+ * anything, though true is returned, of a key that no line can name. */
 
 /* A live item, its stripe held; one that 2.x cannot take as a delete. */
 bool rep_text_item(struct rep_text_out *out, struct item *it) MUST_CHECK;

@@ -56,8 +56,6 @@ my @wrong = (
         'slab_chunk_max must be specified in kilobytes.'],
     ['-o lru_crawler_tocrawl=x', 1,
         'lru_crawler_tocrawl takes a numeric 32bit value'],
-    ['-U 11211', 64, 'This server is not built with UDP support: '
-            . '-U (--udp-port) must be 0.'],
 );
 
 for my $row (@wrong) {

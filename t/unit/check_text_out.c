@@ -193,6 +193,25 @@ START_TEST(what_2_x_cannot_take_is_a_delete)
 }
 END_TEST
 
+START_TEST(keys_that_no_line_can_name_are_left_out)
+{
+    static const char *const names[] = {"a b", "a\r\nflush_all", "a\nb", " "};
+    const struct store_key nul = store_key("a\0b", 3);
+    const struct store_attrs attrs = {0, 0};
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)set(names[i], "1");
+        ck_assert(say(names[i]));
+    }
+    ck_assert_int_eq(store_set(&nul, &attrs, STORE_SET, "1", 1, &v), STORE_OK);
+    delete_key(names[0]);
+    v = set("tab\tone", "1");
+    live();
+    ck_sent("rep tab\tone 7 0 1 %llu\r\n1\r\n", U(v));
+}
+END_TEST
+
 START_TEST(large_values_go_by_reference_and_whole)
 {
     static const size_t sizes[] = {REP_TEXT_COPY_MAX, REP_TEXT_COPY_MAX + 1,
@@ -436,6 +455,7 @@ int main(void)
     tcase_add_test(t, an_item_is_rep_with_its_cas);
     tcase_add_test(t, what_2_x_cannot_take_is_a_delete);
     tcase_add_loop_test(t, large_values_go_by_reference_and_whole, 0, 4);
+    tcase_add_test(t, keys_that_no_line_can_name_are_left_out);
     tcase_add_test(t, a_large_value_stays_what_it_was_while_it_is_sent);
     tcase_add_test(t, an_end_lets_the_value_go);
     tcase_add_test(t, a_full_buffer_takes_no_more);
