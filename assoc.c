@@ -9,9 +9,13 @@ enum {
     FULL_BUCKET = 3, /* growth begins above this many items a bucket */
     VISIT_MAX = 256, /* items of one bucket put in order at a time */
     VISIT_AHEAD = 2, /* buckets whose items are fetched early */
+    EXPECT_FILL = 4, /* items a bucket of a table made for those on their way */
+    EXPECT_MAX = 16384, /* its buckets: 1.2 MB, filled within a millisecond */
 };
 
 struct assoc_stripe *assoc_stripes;
+
+static atomic_uint expected; /* [a] buckets of a table: assoc_expect, grow */
 
 static struct assoc_line *lines_of(const struct assoc_stripe *s)
 {
@@ -163,6 +167,23 @@ static bool refill(struct assoc_stripe *s, const struct assoc_line *lines,
     return true;
 }
 
+void assoc_expect(uint64_t items)
+{
+    uint64_t buckets = items / (ASSOC_STRIPES * EXPECT_FILL);
+
+    atomic_store_explicit(
+        &expected, (unsigned)(buckets < EXPECT_MAX ? buckets : EXPECT_MAX),
+        memory_order_relaxed);
+}
+
+static uint32_t larger(uint32_t buckets)
+{
+    uint32_t wanted = atomic_load_explicit(&expected, memory_order_relaxed);
+    uint32_t n = buckets + buckets / 2;
+
+    return n > wanted ? n : wanted;
+}
+
 /* Builds the table anew, half as large again when the items justify it, and
  * otherwise (many equal fragments) with more overflow lines only. */
 static bool grow(struct assoc_stripe *s)
@@ -173,7 +194,7 @@ static bool grow(struct assoc_stripe *s)
     uint32_t n = buckets, spare = (s->end - buckets) * 2;
 
     if (s->count > FULL_BUCKET * buckets) {
-        n = buckets + buckets / 2;
+        n = larger(buckets);
         spare = spare_for(n);
     }
     for (;; spare *= 2) {

@@ -124,6 +124,10 @@ static inline struct item *assoc_find(const struct assoc_stripe *s, uint64_t hv,
     }
 }
 
+/* So many items are on their way: a table that grows is made large enough for
+ * its share at once. Any thread; a hint. */
+void assoc_expect(uint64_t items);
+
 /* Adds an item whose key is not there. false when out of memory. */
 bool assoc_insert(struct assoc_stripe *s, uint64_t hv,
                   const struct item *it) MUST_CHECK;

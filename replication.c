@@ -32,6 +32,7 @@
 #include "reptrust.h"
 #include "settings.h"
 #include "store.h"
+#include "store_stats.h"
 
 #define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
 #define EVENTS     256                   /* waiting for rep/core */
@@ -351,12 +352,16 @@ static void do_print(const struct rep_action *a)
 /* What this node says of itself now. */
 static void say_hello(void *ctx, struct wire_hello *out)
 {
+    struct store_totals totals;
+
     (void)ctx;
+    store_totals(&totals);
     *out = (struct wire_hello){
         .dialect = WIRE_DIALECT,
         .run = self.run,
         .slot = version_slot(),
         .item_size_max = settings.item_size_max,
+        .items = totals.curr_items,
         .clock_ms = clock_ms(),
         .port = (uint16_t)settings.rep_listen_port,
     };

@@ -281,6 +281,9 @@ struct store_observer {
  * by version_next() and nothing is recorded. Borrows `observer` for good. */
 void store_observe(const struct store_observer *observer);
 
+/* About so many items may be on their way: the index will grow at once. */
+void store_expect(uint64_t items);
+
 enum store_applied {
     STORE_APPLIED,      /* the incoming state is now ours */
     STORE_APPLIED_OVER, /* and replaced one of ours that `unacked` meant */

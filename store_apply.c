@@ -3,6 +3,15 @@
 #include "base/version.h"
 #include "store_internal.h"
 
+enum { LEAST_ITEM = 64 }; /* bytes that an item takes at the very least */
+
+void store_expect(uint64_t items)
+{
+    uint64_t most = store.config.memory_limit / LEAST_ITEM;
+
+    assoc_expect(items < most ? items : most);
+}
+
 /* An incoming value: bytes, or an item being filled. */
 struct incoming {
     const struct store_key *key;

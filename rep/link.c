@@ -217,6 +217,7 @@ bool rep_link_begin(struct rep_link *link, bool legacy, uint64_t unlinked_since)
     if (legacy ? !link_legacy_begin(link) : !link_v3_begin(link)) {
         return false;
     }
+    store_expect(link->hello.items);
     link->phase = LINK_LINKED;
     link->unfed = link->in_len > 0;
     return true;

@@ -246,6 +246,7 @@ enum hello_field {
     HELLO_PORT,
     HELLO_NONCE,
     HELLO_REFUSED,
+    HELLO_ITEMS,
     HELLO_FIELDS
 };
 
@@ -254,7 +255,7 @@ static const char *const hello_names[HELLO_FIELDS] = {
     [HELLO_SLOTS] = "slots",     [HELLO_ITEM_MAX] = "item_size_max",
     [HELLO_CLOCK] = "clock",     [HELLO_FLAGS] = "flags",
     [HELLO_PORT] = "port",       [HELLO_NONCE] = "nonce",
-    [HELLO_REFUSED] = "refused",
+    [HELLO_REFUSED] = "refused", [HELLO_ITEMS] = "items",
 };
 
 static const struct {
@@ -381,6 +382,8 @@ static bool parse_hello_value(enum hello_field field, struct word w,
         return parse_nonce(w, h);
     case HELLO_REFUSED:
         return parse_refusal(w, h);
+    case HELLO_ITEMS:
+        return util_parse_u64(w.p, w.n, &h->items);
     case HELLO_FIELDS:
         break;
     }
@@ -509,6 +512,9 @@ char *wire_format_hello(char *buf, const struct wire_hello *h)
     }
     p = util_format_u64(PUT(p, " item_size_max="), h->item_size_max);
     p = util_format_u64(PUT(p, " clock="), h->clock_ms);
+    if (h->items != 0) {
+        p = util_format_u64(PUT(p, " items="), h->items);
+    }
     if (h->copying) {
         p = PUT(p, " flags=copying");
     }

@@ -87,6 +87,7 @@ struct wire_hello {
     uint8_t slot;
     uint64_t slots[4];      /* bit per slot in use, its own and its peers' */
     uint64_t item_size_max; /* -I; larger items are sent as floors */
+    uint64_t items;         /* it holds about so many; 0: it does not say */
     uint64_t clock_ms;      /* its Unix milliseconds */
     bool copying;           /* it has no complete copy yet */
     uint16_t port;          /* its replication port, 0 unknown */

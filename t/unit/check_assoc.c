@@ -255,6 +255,36 @@ static uint64_t thread_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* Told what is to come, a table grows once, and all is found in it. */
+START_TEST(grows_at_once_for_what_is_expected)
+{
+    const struct assoc_stripe *s = NULL;
+    unsigned sizes = 0, last = 0, held = 0;
+
+    assoc_expect(UINT64_C(400) * ASSOC_STRIPES);
+    for (unsigned i = 0; held < 400; i++) {
+        char name[32];
+        uint64_t hv;
+
+        (void)snprintf(name, sizeof(name), "expected%u", i);
+        hv = hash_of(name);
+        if (assoc_stripe_of(hv) != 7) {
+            continue;
+        }
+        insert(make(name, hv), hv);
+        ck_assert_ptr_nonnull(find(name, hv));
+        s = &assoc_stripes[7];
+        sizes += s->n != last;
+        last = s->n;
+        held++;
+    }
+    ck_assert_uint_eq(last, 100);
+    ck_assert_uint_eq(sizes, 2);
+    assoc_expect(UINT64_MAX);
+    assoc_expect(0);
+}
+END_TEST
+
 START_TEST(an_insert_takes_under_a_millisecond_of_cpu)
 {
     /* One stripe filled as it would be with 40 million items in the index.
@@ -300,6 +330,7 @@ int main(void)
     tcase_add_test(t, removed_items_are_gone_and_their_neighbours_stay);
     tcase_add_test(t, equal_fragments_overflow_and_shrink_again);
     tcase_add_test(t, replace_keeps_the_place);
+    tcase_add_test(t, grows_at_once_for_what_is_expected);
     tcase_add_test(t, walk_sees_each_once);
     tcase_add_test(t, walk_sees_each_once_through_growth_and_stops);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

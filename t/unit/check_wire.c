@@ -220,6 +220,7 @@ static struct wire_hello sample(void)
                            .run = 0x0123456789abcdefULL,
                            .slot = 200,
                            .item_size_max = MIB,
+                           .items = 123456789012,
                            .clock_ms = 1795171083123ULL,
                            .copying = true,
                            .port = 11212,
@@ -255,6 +256,7 @@ START_TEST(hello_comes_back_as_it_was_said)
     ck_assert_uint_eq(heard.slot, said.slot);
     ck_assert_uint_eq(heard.item_size_max, said.item_size_max);
     ck_assert_uint_eq(heard.clock_ms, said.clock_ms);
+    ck_assert_uint_eq(heard.items, said.items);
     ck_assert(heard.copying);
     ck_assert_int_eq(heard.refused, WIRE_WELCOME);
     ck_assert_uint_eq(heard.port, said.port);
@@ -276,6 +278,7 @@ START_TEST(longest_hello_is_under_512_bytes)
         .slots = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
         .item_size_max = UINT64_MAX,
         .clock_ms = UINT64_MAX,
+        .items = UINT64_MAX,
         .copying = true,
         .port = UINT16_MAX,
         .has_nonce = true,
