@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/product.h"
 #include "command_admin.h"
+#include "command_meta.h"
 #include "lookup.h"
 #include "prefix.h"
 #include "proto/text.h"
@@ -269,20 +270,6 @@ static void answer_number(struct command *cmd, bool noreply, uint64_t number)
     }
 }
 
-static void count_arith(struct command *cmd, bool incr, bool hit,
-                        unsigned slab_class)
-{
-    struct counters *c = cmd->counters;
-
-    if (hit) {
-        counter_add(incr ? &c->incr_hits : &c->decr_hits, 1);
-        lookup_count_class(cmd, slab_class,
-                           incr ? CLASS_INCR_HITS : CLASS_DECR_HITS);
-    } else {
-        counter_add(incr ? &c->incr_misses : &c->decr_misses, 1);
-    }
-}
-
 static void run_arith(struct command *cmd, int fd, const struct request *req)
 {
     struct store_key key = lookup_key(req);
@@ -295,11 +282,11 @@ static void run_arith(struct command *cmd, int fd, const struct request *req)
     lookup_count(cmd, &key, found.why);
     switch (status) {
     case STORE_OK:
-        count_arith(cmd, incr, true, found.slab_class);
+        lookup_count_arith(cmd, incr, true, found.slab_class);
         answer_number(cmd, req->noreply, result);
         break;
     case STORE_NOT_FOUND:
-        count_arith(cmd, incr, false, 0);
+        lookup_count_arith(cmd, incr, false, 0);
         reply_silently(cmd, req->noreply, REPLY_NOT_FOUND);
         break;
     case STORE_NON_NUMERIC:
@@ -509,6 +496,11 @@ static enum command_result run_simple(struct command *cmd, int fd,
     case VERB_APPEND:
     case VERB_PREPEND:
     case VERB_CAS:
+    case VERB_META_GET:
+    case VERB_META_SET:
+    case VERB_META_DELETE:
+    case VERB_META_ARITH:
+    case VERB_META_DEBUG:
         reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
         break;
     }
@@ -535,6 +527,9 @@ enum command_result command_run(struct command *cmd, int fd,
     if (req->has_data) {
         return upload_run(cmd, fd, req, &(struct upload_input){data, avail},
                           used, upload);
+    }
+    if (req->verb >= VERB_META_GET && req->verb <= VERB_META_DEBUG) {
+        return command_meta_run(cmd, fd, req);
     }
     return run_simple(cmd, fd, req);
 }

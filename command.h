@@ -61,6 +61,8 @@ struct command {
     const struct command_host *host;
 };
 
+struct upload_meta;
+
 /* A value on its way in: all of it did not fit the read. The connection keeps
  * a copy of this until command_upload_end. */
 struct upload {
@@ -76,6 +78,7 @@ struct upload {
     bool noreply;
     uint64_t cas;
     uint64_t hv;
+    struct upload_meta *meta; /* owned: of ms; else NULL */
 };
 
 enum command_result {
@@ -121,7 +124,7 @@ static inline bool upload_complete(const struct upload *upload)
 enum command_result command_upload_end(struct command *cmd, int fd,
                                        struct upload *upload) MUST_CHECK;
 
-/* The connection died: frees the item. */
+/* The connection died: frees what it owns. */
 void upload_abandon(struct upload *upload);
 
 #endif

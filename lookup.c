@@ -9,9 +9,17 @@ void lookup_log(const struct store_key *key, enum store_miss why)
         [STORE_FLUSHED] = " -removed by flush",
     };
     bool there = why != STORE_ABSENT;
+    char shown[KEY_MAX_LENGTH];
 
+    /* One given in base64 may hold line ends. */
+    for (size_t i = 0; i < key->len; i++) {
+        shown[i] = key->ptr[i];
+        if (shown[i] == '\n' || shown[i] == '\r') {
+            shown[i] = '?';
+        }
+    }
     log_print(3, "> %s %.*s%s\n", there ? "FOUND KEY" : "NOT FOUND",
-              (int)key->len, key->ptr, suffixes[why]);
+              (int)key->len, shown, suffixes[why]);
 }
 
 void lookup_show(struct command *cmd, const struct store_key *key)
@@ -23,4 +31,18 @@ void lookup_show(struct command *cmd, const struct store_key *key)
         store_release(it);
     }
     lookup_count(cmd, key, why);
+}
+
+void lookup_count_arith(struct command *cmd, bool incr, bool hit,
+                        unsigned slab_class)
+{
+    struct counters *c = cmd->counters;
+
+    if (hit) {
+        counter_add(incr ? &c->incr_hits : &c->decr_hits, 1);
+        lookup_count_class(cmd, slab_class,
+                           incr ? CLASS_INCR_HITS : CLASS_DECR_HITS);
+    } else {
+        counter_add(incr ? &c->incr_misses : &c->decr_misses, 1);
+    }
 }

@@ -42,6 +42,10 @@ static inline void lookup_count_class(struct command *cmd, unsigned slab_class,
     counter_add(&cmd->counters->by_class[slab_class][which], 1);
 }
 
+/* A number was found, or not, to be changed. */
+void lookup_count_arith(struct command *cmd, bool incr, bool hit,
+                        unsigned slab_class);
+
 /* The key of a request that has one. */
 static inline struct store_key lookup_key(const struct request *req)
 {

@@ -10,7 +10,7 @@
 /* Verbs whose cache misses are worth overlapping: they name a key. */
 static bool is_keyed(const struct request *req)
 {
-    return req->verb >= VERB_GET && req->verb <= VERB_TOUCH;
+    return req->verb >= VERB_GET && req->verb <= VERB_META_DEBUG;
 }
 
 /* The hash of the key that a parsed request names; false: it names none. */

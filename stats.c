@@ -13,6 +13,7 @@
 #include "base/product.h"
 #include "counters.h"
 #include "prefix.h"
+#include "proto/meta.h"
 #include "proto/text.h"
 #include "reply.h"
 #include "settings.h"
@@ -648,7 +649,8 @@ static bool dump_item(void *ctx, struct item *it)
     if (d->left == 0 || DUMP_MAX - d->len < it->nkey + (size_t)DUMP_LINE_REST) {
         return false;
     }
-    if (it->bits & ITEM_B64KEY) {
+    if ((it->bits & ITEM_B64KEY) != 0 ||
+        meta_key_is_binary(item_key(it), it->nkey)) {
         return true;
     }
     memcpy(d->text + d->len, "ITEM ", 5);

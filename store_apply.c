@@ -133,12 +133,18 @@ static enum store_applied judge_locked(struct item *held,
     return verdict;
 }
 
+static bool has_low_cas(const struct item *held, uint64_t low)
+{
+    return (uint32_t)held->version == (uint32_t)low ||
+           (uint32_t)item_cas(held) == (uint32_t)low;
+}
+
 /* A legacy peer sends the low half of a cas that may be ours: then its value
  * is ours come back, and only the expiry is news. */
 static enum store_applied judge_legacy_locked(struct item *held,
                                               const struct incoming *x)
 {
-    if (held != NULL && (uint32_t)held->version == (uint32_t)x->in->version &&
+    if (held != NULL && has_low_cas(held, x->in->version) &&
         compare_state(held, x) == 0) {
         held->exptime = x->in->attrs.exptime;
         return STORE_APPLIED_SAME;

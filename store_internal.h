@@ -1,10 +1,11 @@
 /*
  * store_internal - what the files of the store share; nobody else includes it.
  *
- * store.c is the client's side, store_apply.c the peer's, store_stats.c the
- * figures.
+ * store.c, store_write.c, store_update.c, store_arith.c and store_meta.c are
+ * the client's side, store_apply.c the peer's, store_stats.c the figures.
  *
- * Layer:   2. Includes layers 0-1, store.h, assoc.h and lru.h.
+ * Layer:   2. Includes layers 0-1, store.h, assoc.h, lru.h and
+ *          store_meta.h.
  * Locks:   functions named _locked want the key's stripe held.
  */
 #ifndef STORE_INTERNAL_H
@@ -16,6 +17,7 @@
 #include "assoc.h"
 #include "lru.h"
 #include "store.h"
+#include "store_meta.h"
 #include "store_stats.h"
 
 struct store {
@@ -98,6 +100,39 @@ bool store_link_local_locked(struct assoc_stripe *s,
 
 /* Takes an item out of the index and the queues, and drops its reference. */
 void store_unlink_locked(struct assoc_stripe *s, struct item *it, uint64_t hv);
+
+/* Whether a mode, other than CAS, allows to store beside `old` (or NULL). */
+enum store_status store_mode_allows(enum store_mode mode,
+                                    const struct item *old);
+
+/* As store_delete, and may ask for a cas of 0, which -C shows. NULL: any. */
+enum store_status store_delete_if(const struct store_key *key,
+                                  const uint64_t *cas,
+                                  struct store_found *found);
+
+/* APPEND and PREPEND: stores what is there joined with the value `added`,
+ * which stays the caller's. NOT_STORED: nothing there, or no room. */
+enum store_status store_concat(const struct store_key *key,
+                               const struct store_terms *terms,
+                               const struct item *added,
+                               struct store_stored *stored);
+
+/* Gives the item room for a visible cas where it is, when that is possible. */
+bool store_cas_room_locked(struct item *it);
+
+/* Ends the hold of the item and replaces it by a copy that has such room,
+ * unless it has changed by then: look again. false: no memory. */
+bool store_cas_room(struct item *it, const struct store_key *key);
+
+/* Adds marks and sets the expiry, neither of which clients see as a change of
+ * the item. When somebody watches it is one all the same: it draws a version,
+ * and clients still see the cas they know. false: no room for both. */
+bool store_change_quietly_locked(struct item *it, const struct store_key *key,
+                                 unsigned marks, uint32_t exptime);
+
+/* Sets the expiry. false as above. */
+bool store_touch_locked(struct item *it, const struct store_key *key,
+                        uint32_t exptime);
 
 /* The live item of the key; a dead one is removed. */
 struct item *store_live_locked(struct assoc_stripe *s,

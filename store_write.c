@@ -63,8 +63,8 @@ bool store_link_local_locked(struct assoc_stripe *s,
                              &(struct store_change){.op = STORE_OP_ITEM});
 }
 
-static enum store_status
-mode_allows(enum store_mode mode, const struct item *old, const uint64_t *cas)
+enum store_status store_mode_allows(enum store_mode mode,
+                                    const struct item *old)
 {
     switch (mode) {
     case STORE_SET:
@@ -76,12 +76,19 @@ mode_allows(enum store_mode mode, const struct item *old, const uint64_t *cas)
     case STORE_PREPEND:
         return old != NULL ? STORE_OK : STORE_NOT_STORED;
     case STORE_CAS:
-        if (old == NULL) {
-            return STORE_NOT_FOUND;
-        }
-        return *cas != 0 && *cas == item_cas(old) ? STORE_OK : STORE_EXISTS;
+        return old != NULL ? STORE_OK : STORE_NOT_FOUND;
     }
     return STORE_NOT_STORED;
+}
+
+static enum store_status
+mode_allows(enum store_mode mode, const struct item *old, const uint64_t *cas)
+{
+    if (mode == STORE_CAS && old != NULL &&
+        (*cas == 0 || *cas != item_cas(old))) {
+        return STORE_EXISTS;
+    }
+    return store_mode_allows(mode, old);
 }
 
 /* Mode SET that cannot store removes the key, as stock does: a cache must not
@@ -114,31 +121,27 @@ struct seen {
     struct item *it;
     struct store_view value;
     uint64_t version;
+    uint64_t cas;
     uint32_t flags;
 };
 
-/* References the live item; NOT_STORED: none, or it has too many references;
- * EXISTS: another than the one of this cas, 0 any. */
-static enum store_status see(const struct store_key *key, uint64_t cas,
-                             struct seen *seen)
+/* References the live item; false: none, or it has too many references. */
+static bool see(const struct store_key *key, struct seen *seen)
 {
     struct item *it = store_hold(key, NULL);
-    enum store_status status = STORE_OK;
+    bool referenced;
 
     if (it == NULL) {
-        return STORE_NOT_STORED;
+        return false;
     }
     *seen = (struct seen){.it = it,
                           .value = store_view(it),
                           .version = it->version,
+                          .cas = item_cas(it),
                           .flags = item_flags(it)};
-    if (cas != 0 && cas != item_cas(it)) {
-        status = STORE_EXISTS;
-    } else if (!store_ref(it)) {
-        status = STORE_NOT_STORED;
-    }
+    referenced = store_ref(it);
     store_release(it);
-    return status;
+    return referenced;
 }
 
 /* Builds a new item of two values; NULL: no memory. */
@@ -164,7 +167,7 @@ static struct item *join(const struct store_new *n,
 /* One try of append. STORE_EXISTS: the old item changed meanwhile. */
 static enum store_status concat_once(const struct store_key *key,
                                      const struct seen *seen, struct item *it,
-                                     uint64_t *cas)
+                                     struct store_stored *stored)
 {
     enum store_status status = STORE_EXISTS;
     struct assoc_stripe *s = assoc_take(assoc_stripe_of(key->hv));
@@ -174,45 +177,82 @@ static enum store_status concat_once(const struct store_key *key,
         it->exptime = old->exptime;
         status = store_link_local_locked(s, key, old, it) ? STORE_OK
                                                           : STORE_NOT_STORED;
-        if (status == STORE_OK && cas != NULL) {
-            *cas = item_cas(it);
-        }
+        *stored = (struct store_stored){item_cas(it), it->nbytes};
     }
     assoc_drop(s);
     return status;
 }
 
-/* Append and prepend: never allocates under the stripe lock, so it works on a
- * referenced old item and tries again when that was replaced. */
-static enum store_status concat(const struct store_key *key,
-                                enum store_mode mode, const struct item *added,
-                                uint64_t *cas)
+/* The two values as one item; NULL: no room. */
+static struct item *concat_item(const struct store_key *key,
+                                const struct store_terms *terms,
+                                const struct seen *seen,
+                                const struct store_view *add)
+{
+    struct store_new new = {.key = key,
+                            .attrs = {.flags = seen->flags},
+                            .bits = terms->new_cas != 0 ? ITEM_HAS_CAS : 0U,
+                            .nbytes = seen->value.nbytes + add->nbytes};
+    bool append = terms->mode == STORE_APPEND;
+    struct item *it;
+
+    if (store_too_large(&new)) {
+        return NULL;
+    }
+    it = join(&new, append ? &seen->value : add, append ? add : &seen->value);
+    if (it != NULL) {
+        item_set_cas(it, terms->new_cas);
+    }
+    return it;
+}
+
+/* Never allocates under the stripe lock, so it works on a referenced old item
+ * and tries again when that was replaced. */
+enum store_status store_concat(const struct store_key *key,
+                               const struct store_terms *terms,
+                               const struct item *added,
+                               struct store_stored *stored)
 {
     struct store_view add = store_view(added);
     enum store_status status;
 
     do {
         struct seen seen;
-        struct store_new new = {.key = key};
-        struct item *it = NULL;
+        struct item *it;
 
-        status = see(key, cas != NULL ? *cas : 0, &seen);
-        if (status != STORE_OK) {
-            return status;
+        if (!see(key, &seen)) {
+            return STORE_NOT_STORED;
         }
-        new.attrs.flags = seen.flags;
-        new.nbytes = seen.value.nbytes + add.nbytes;
-        if (!store_too_large(&new)) {
-            it = mode == STORE_APPEND ? join(&new, &seen.value, &add)
-                                      : join(&new, &add, &seen.value);
+        if (terms->compare && terms->cas != seen.cas) {
+            store_unref(seen.it);
+            return STORE_EXISTS;
         }
+        it = concat_item(key, terms, &seen, &add);
         status =
-            it == NULL ? STORE_NOT_STORED : concat_once(key, &seen, it, cas);
+            it == NULL ? STORE_NOT_STORED : concat_once(key, &seen, it, stored);
         if (it != NULL && status != STORE_OK) {
             store_cancel(it);
         }
         store_unref(seen.it);
     } while (status == STORE_EXISTS);
+    return status;
+}
+
+/* Takes the value that is to be joined to what is there. */
+static enum store_status commit_joined(struct item *it,
+                                       const struct store_key *key,
+                                       enum store_mode mode, uint64_t *cas)
+{
+    struct store_terms terms = {.mode = mode,
+                                .compare = cas != NULL && *cas != 0,
+                                .cas = cas != NULL ? *cas : 0};
+    struct store_stored stored;
+    enum store_status status = store_concat(key, &terms, it, &stored);
+
+    if (status == STORE_OK && cas != NULL) {
+        *cas = stored.cas;
+    }
+    store_cancel(it);
     return status;
 }
 
@@ -225,9 +265,7 @@ enum store_status store_commit(struct item *it, const struct store_key *key,
 
     store_filled(it);
     if (mode == STORE_APPEND || mode == STORE_PREPEND) {
-        status = concat(key, mode, it, cas);
-        store_cancel(it);
-        return status;
+        return commit_joined(it, key, mode, cas);
     }
     s = assoc_take(assoc_stripe_of(key->hv));
     old = store_live_locked(s, key, NULL);
@@ -301,13 +339,20 @@ enum store_status store_set(const struct store_key *key,
 enum store_status store_delete(const struct store_key *key, uint64_t cas,
                                struct store_found *found)
 {
+    return store_delete_if(key, cas != 0 ? &cas : NULL, found);
+}
+
+enum store_status store_delete_if(const struct store_key *key,
+                                  const uint64_t *cas,
+                                  struct store_found *found)
+{
     struct assoc_stripe *s = assoc_take(assoc_stripe_of(key->hv));
     enum store_miss why;
     struct item *it = store_live_locked(s, key, &why);
     enum store_status status = it == NULL ? STORE_NOT_FOUND : STORE_OK;
 
     store_tell(found, why, it);
-    if (it != NULL && cas != 0 && cas != item_cas(it)) {
+    if (it != NULL && cas != NULL && *cas != item_cas(it)) {
         assoc_drop(s);
         return STORE_EXISTS;
     }

@@ -1,6 +1,7 @@
 #include "upload.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "settings.h"
 #include "store_stats.h"
 #include "upload_binary.h"
+#include "upload_meta.h"
 
 /* ---- set, add, replace, append, prepend, cas ------------------------- */
 
@@ -66,8 +68,9 @@ void upload_count_cas(struct command *cmd, enum store_status status,
     }
 }
 
-/* Counts a store; stores refused for want of room count as that alone. */
-static inline void count_store(struct command *cmd, enum verb verb,
+/* Counts a store, `cas`: that compared; stores refused for want of room count
+ * as that alone. */
+static inline void count_store(struct command *cmd, bool cas,
                                enum store_status status, unsigned slab_class)
 {
     if (UNLIKELY(status == STORE_TOO_LARGE)) {
@@ -80,7 +83,7 @@ static inline void count_store(struct command *cmd, enum verb verb,
     }
     COUNT(cmd->counters, cmd_set);
     lookup_count_class(cmd, slab_class, CLASS_CMD_SET);
-    if (verb == VERB_CAS) {
+    if (cas) {
         upload_count_cas(cmd, status, slab_class);
     }
 }
@@ -112,11 +115,11 @@ static enum reply refuse_bad_chunk(struct command *cmd,
         key, &attrs, mode_of((enum verb)req->verb), req->nbytes, &it);
 
     if (status == STORE_OK) {
-        count_store(cmd, VERB_SET, STORE_OK, it->slab_class);
+        count_store(cmd, false, STORE_OK, it->slab_class);
         store_cancel(it);
         return REPLY_BAD_CHUNK;
     }
-    count_store(cmd, VERB_SET, status, 0);
+    count_store(cmd, false, status, 0);
     return reply_of(status);
 }
 
@@ -143,7 +146,7 @@ static void store_whole(struct command *cmd, int fd, const struct request *req,
     }
     status =
         store_set(&key, &attrs, mode_of((enum verb)req->verb), data, n, &cas);
-    count_store(cmd, (enum verb)req->verb, status,
+    count_store(cmd, req->verb == VERB_CAS, status,
                 store_class_of(key.len, attrs.flags, n));
     if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
         upload_log_cas_failure(&key, req->number);
@@ -162,20 +165,170 @@ static void upload_begin(struct command *cmd, const struct request *req,
     *upload = (struct upload){.nbytes = req->nbytes,
                               .ntail = sizeof(upload->tail),
                               .verb = req->verb,
-                              .answer = req->refusal,
                               .noreply = req->noreply,
                               .cas = req->number,
                               .hv = key.hv};
-    if (req->verb == VERB_ERROR) {
-        return;
-    }
     status = store_reserve(&key, &attrs, mode_of((enum verb)req->verb),
                            req->nbytes, &upload->item);
     if (status != STORE_OK) {
         upload->item = NULL;
         upload->answer = (uint8_t)reply_of(status);
-        count_store(cmd, VERB_SET, status, 0);
+        count_store(cmd, false, status, 0);
     }
+}
+
+/* ---- ms -------------------------------------------------------------- */
+
+static struct store_key meta_key(const struct meta *m)
+{
+    return store_key(m->key, m->nkey);
+}
+
+static void count_meta(struct command *cmd, const struct meta *m,
+                       enum store_status status, unsigned slab_class)
+{
+    count_store(cmd, upload_meta_compares(m), status, slab_class);
+    if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
+        struct store_key key = meta_key(m);
+
+        upload_log_cas_failure(&key, m->cas);
+    }
+}
+
+static void store_whole_meta(struct command *cmd, int fd, const struct meta *m,
+                             const char *data, size_t n)
+{
+    struct store_key key = meta_key(m);
+    struct store_terms terms = upload_meta_terms(m);
+    struct store_stored stored;
+    enum store_status status;
+    struct item *it;
+
+    if (LIKELY(is_line_end(data + n))) {
+        status = store_set_on(&key, &terms, data, n, &stored);
+        count_meta(cmd, m, status,
+                   store_class_of(key.len, terms.attrs.flags, n));
+        upload_meta_answer(cmd, fd, m, status, n, &stored);
+        return;
+    }
+    status = store_reserve_on(&key, &terms, n, &it);
+    if (status != STORE_OK) {
+        count_store(cmd, false, status, 0);
+        upload_meta_answer(cmd, fd, m, status, n, NULL);
+        return;
+    }
+    count_store(cmd, false, STORE_OK, it->slab_class);
+    store_cancel(it);
+    reply_fixed(cmd, fd, false, REPLY_BAD_CHUNK);
+}
+
+static void upload_begin_meta(struct command *cmd, const struct meta *m,
+                              size_t n, struct upload *upload)
+{
+    struct store_key key = meta_key(m);
+    struct store_terms terms = upload_meta_terms(m);
+    enum store_status status;
+
+    *upload = (struct upload){.nbytes = n,
+                              .ntail = sizeof(upload->tail),
+                              .verb = VERB_META_SET,
+                              .noreply = meta_has(m, 'q'),
+                              .hv = key.hv,
+                              .meta = upload_meta_keep(m)};
+    if (upload->meta == NULL) {
+        COUNT(cmd->counters, malloc_fails);
+        upload->answer = REPLY_NO_MEMORY_STORE;
+        return;
+    }
+    status = store_reserve_on(&key, &terms, n, &upload->item);
+    if (status != STORE_OK) {
+        upload->item = NULL;
+        upload->answer = (uint8_t)reply_of(status);
+        count_store(cmd, false, status, 0);
+    }
+}
+
+/* q hides one error only: that memory ran out while the value came. */
+static bool hides(const struct upload *upload)
+{
+    return upload->noreply && (upload->verb != VERB_META_SET ||
+                               upload->answer == REPLY_NO_MEMORY_READ);
+}
+
+/* Links the filled item, takes it, and answers. */
+static void upload_commit_meta(struct command *cmd, int fd,
+                               struct upload *upload)
+{
+    const struct meta *m = &upload->meta->meta;
+    struct item *it = upload->item;
+    struct store_key key = {m->key, m->nkey, upload->hv};
+    struct store_terms terms = upload_meta_terms(m);
+    unsigned slab_class = it->slab_class;
+    struct store_stored stored;
+    enum store_status status = store_commit_on(it, &key, &terms, &stored);
+
+    upload->item = NULL;
+    count_meta(cmd, m, status, slab_class);
+    upload_meta_answer(cmd, fd, m, status, upload->nbytes, &stored);
+}
+
+/* ---- all of them ------------------------------------------------------ */
+
+/* A value that is swallowed, or has come. */
+static enum command_result run_refused(struct command *cmd, int fd,
+                                       const struct request *req,
+                                       const struct upload_input *in,
+                                       size_t *used, struct upload *upload)
+{
+    size_t whole = (size_t)req->nbytes + 2;
+
+    if (in->avail >= whole) {
+        *used = whole;
+        reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
+        return is_line_end(in->data + req->nbytes) ? COMMAND_DONE
+                                                   : COMMAND_HANG_UP;
+    }
+    *upload = (struct upload){.nbytes = req->nbytes,
+                              .ntail = sizeof(upload->tail),
+                              .verb = VERB_ERROR,
+                              .answer = req->refusal,
+                              .noreply = req->noreply};
+    *used = upload_feed(upload, in->data, in->avail);
+    return COMMAND_UPLOAD;
+}
+
+static void show_lookup(const struct store_key *key, struct command *cmd)
+{
+    if (UNLIKELY(log_wanted(3))) {
+        lookup_show(cmd, key);
+    }
+}
+
+static enum command_result run_meta(struct command *cmd, int fd,
+                                    const struct request *req,
+                                    const struct upload_input *in, size_t *used,
+                                    struct upload *upload)
+{
+    size_t n = req->nbytes;
+    struct request refused = *req;
+    struct store_key key;
+    struct meta m;
+
+    refused.refusal = (uint8_t)upload_meta_parse(req, &m);
+    if (refused.refusal != REPLY_NONE) {
+        return run_refused(cmd, fd, &refused, in, used, upload);
+    }
+    key = meta_key(&m);
+    show_lookup(&key, cmd);
+    if (LIKELY(in->avail >= n + 2)) {
+        *used = n + 2;
+        store_whole_meta(cmd, fd, &m, in->data, n);
+        return LIKELY(is_line_end(in->data + n)) ? COMMAND_DONE
+                                                 : COMMAND_HANG_UP;
+    }
+    upload_begin_meta(cmd, &m, n, upload);
+    *used = upload_feed(upload, in->data, in->avail);
+    return COMMAND_UPLOAD;
 }
 
 enum command_result upload_run(struct command *cmd, int fd,
@@ -184,22 +337,20 @@ enum command_result upload_run(struct command *cmd, int fd,
                                struct upload *upload)
 {
     size_t whole = (size_t)req->nbytes + 2;
+    struct store_key key;
 
-    if (req->verb != VERB_ERROR) {
-        count_set_prefix(req->key, req->nkey);
-        if (UNLIKELY(log_wanted(3))) {
-            struct store_key key = lookup_key(req);
-
-            lookup_show(cmd, &key);
-        }
+    if (UNLIKELY(req->verb == VERB_ERROR)) {
+        return run_refused(cmd, fd, req, in, used, upload);
     }
+    if (req->verb == VERB_META_SET) {
+        return run_meta(cmd, fd, req, in, used, upload);
+    }
+    count_set_prefix(req->key, req->nkey);
+    key = lookup_key(req);
+    show_lookup(&key, cmd);
     if (LIKELY(in->avail >= whole)) {
         *used = whole;
-        if (LIKELY(req->verb != VERB_ERROR)) {
-            store_whole(cmd, fd, req, in->data);
-        } else {
-            reply_fixed(cmd, fd, req->noreply, (enum reply)req->refusal);
-        }
+        store_whole(cmd, fd, req, in->data);
         return LIKELY(is_line_end(in->data + req->nbytes)) ? COMMAND_DONE
                                                            : COMMAND_HANG_UP;
     }
@@ -270,19 +421,34 @@ static enum reply upload_commit(struct command *cmd, struct upload *upload)
 
     memcpy(copy, item_key(it), it->nkey);
     status = store_commit(it, &key, mode_of((enum verb)upload->verb), &cas);
-    count_store(cmd, (enum verb)upload->verb, status, slab_class);
+    count_store(cmd, upload->verb == VERB_CAS, status, slab_class);
     if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
         upload_log_cas_failure(&key, upload->cas);
     }
     return reply_of(status);
 }
 
+/* Takes the item. */
+static void upload_end_item(struct command *cmd, int fd, struct upload *upload)
+{
+    if (!is_line_end(upload->tail)) {
+        count_store(cmd, false, STORE_OK, upload->item->slab_class);
+        store_cancel(upload->item);
+        upload->item = NULL;
+        upload->answer = REPLY_BAD_CHUNK;
+    } else if (upload->meta != NULL) {
+        upload_commit_meta(cmd, fd, upload);
+        return;
+    } else {
+        upload->answer = (uint8_t)upload_commit(cmd, upload);
+        upload->item = NULL;
+    }
+    reply_fixed(cmd, fd, hides(upload), (enum reply)upload->answer);
+}
+
 enum command_result command_upload_end(struct command *cmd, int fd,
                                        struct upload *upload)
 {
-    enum reply reply = (enum reply)upload->answer;
-    bool whole = is_line_end(upload->tail);
-
     if (out_space(cmd->out) < OUT_SMALL_REPLY) {
         return COMMAND_FULL;
     }
@@ -290,17 +456,13 @@ enum command_result command_upload_end(struct command *cmd, int fd,
         return upload_binary_end(cmd, fd, upload);
     }
     if (upload->item != NULL) {
-        if (whole) {
-            reply = upload_commit(cmd, upload);
-        } else {
-            count_store(cmd, VERB_SET, STORE_OK, upload->item->slab_class);
-            store_cancel(upload->item);
-            reply = REPLY_BAD_CHUNK;
-        }
-        upload->item = NULL;
+        upload_end_item(cmd, fd, upload);
+    } else {
+        reply_fixed(cmd, fd, hides(upload), (enum reply)upload->answer);
     }
-    reply_fixed(cmd, fd, upload->noreply, reply);
-    return whole ? COMMAND_DONE : COMMAND_HANG_UP;
+    free(upload->meta);
+    upload->meta = NULL;
+    return is_line_end(upload->tail) ? COMMAND_DONE : COMMAND_HANG_UP;
 }
 
 void upload_abandon(struct upload *upload)
@@ -309,4 +471,6 @@ void upload_abandon(struct upload *upload)
         store_cancel(upload->item);
         upload->item = NULL;
     }
+    free(upload->meta);
+    upload->meta = NULL;
 }

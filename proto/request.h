@@ -30,6 +30,11 @@ enum verb {
     VERB_DECR,
     VERB_DELETE,
     VERB_TOUCH,
+    VERB_META_GET,
+    VERB_META_SET,
+    VERB_META_DELETE,
+    VERB_META_ARITH,
+    VERB_META_DEBUG, /* from VERB_GET to here a key is named */
     VERB_FLUSH_ALL,
     VERB_VERSION,
     VERB_VERBOSITY,
@@ -70,6 +75,19 @@ enum reply {
     REPLY_NO_MEMORY,       /* SERVER_ERROR out of memory */
     REPLY_NO_MEMORY_STATS, /* SERVER_ERROR out of memory writing stats */
     REPLY_NO_MEMORY_GET,   /* ... out of memory writing get response */
+    REPLY_MANY_FLAGS,      /* CLIENT_ERROR options flags are too long */
+    REPLY_DUPLICATE_FLAG,  /* CLIENT_ERROR duplicate flag */
+    REPLY_BAD_FLAG,        /* CLIENT_ERROR invalid flag */
+    REPLY_BAD_MA_FLAG,     /* CLIENT_ERROR invalid or duplicate flag */
+    REPLY_BAD_KEY64,       /* CLIENT_ERROR error decoding key */
+    REPLY_BAD_TOKEN,       /* CLIENT_ERROR bad token in command line format */
+    REPLY_BAD_META_DELTA,  /* CLIENT_ERROR invalid numeric delta value */
+    REPLY_BAD_INITIAL,     /* CLIENT_ERROR invalid numeric initial value */
+    REPLY_BAD_OPAQUE,      /* CLIENT_ERROR opaque token too long */
+    REPLY_BAD_MS_MODE,     /* CLIENT_ERROR invalid mode for ms M token */
+    REPLY_BAD_MA_MODE,     /* CLIENT_ERROR invalid mode for ma M token */
+    REPLY_NO_MEMORY_ITEM,  /* ... Out of memory allocating new item */
+    REPLY_REFS_OVERFLOW,   /* SERVER_ERROR refcount overflow during fetch */
     REPLY_COUNT
 };
 
@@ -94,7 +112,8 @@ struct request {
     uint64_t hv;       /* hash_key(), filled in by command_prepare */
     const char *key;   /* first key */
     const char *rest;  /* get family: from the first key on, moved on as keys
-                          are answered; others: arguments after the verb */
+                          are answered; meta: from the key on; others:
+                          arguments after the verb */
     const char *end;   /* of rest, line end excluded */
     const char *line;  /* whole line, for -vv */
     uint32_t line_len; /* without line end; a byte follows it in memory */

@@ -184,20 +184,6 @@ static void parse_storage(struct request *req, struct scan s)
     req->noreply = ends_in_noreply(s);
 }
 
-/* <key> <length>, and flags: not built in, but it brings a value. */
-static void parse_meta_set(struct request *req, struct scan s)
-{
-    struct token key, length;
-
-    if (!next_token(&s, &key) || !next_token(&s, &length) ||
-        !parse_length(&length, &req->nbytes)) {
-        refuse_and_hang_up(req, REPLY_ERROR);
-        return;
-    }
-    req->has_data = true;
-    refuse(req, REPLY_ERROR);
-}
-
 /* Whether a list of keys ends in the word noreply. It is a key all the same. */
 static bool keys_end_in_noreply(const char *p, const char *end)
 {
@@ -217,6 +203,32 @@ static inline void first_key(struct request *req)
     req->key = req->rest;
     /* Above 250 it is refused when its turn comes. */
     req->nkey = (uint8_t)(n > KEY_MAX_LENGTH ? 0 : n);
+}
+
+/* <key>, and flags, which are read when it runs. */
+static void parse_meta(struct request *req, struct scan s)
+{
+    req->rest = skip_spaces(s.p, s.end);
+    if (req->rest == s.end) {
+        refuse(req, REPLY_BAD_FORMAT);
+        return;
+    }
+    first_key(req);
+}
+
+/* <key> <length>, and flags. */
+static void parse_meta_set(struct request *req, struct scan s)
+{
+    struct token key, length;
+
+    if (!next_token(&s, &key) || !next_token(&s, &length) ||
+        !parse_length(&length, &req->nbytes)) {
+        refuse_and_hang_up(req, REPLY_BAD_FORMAT);
+        return;
+    }
+    req->has_data = true;
+    req->rest = key.p;
+    first_key(req);
 }
 
 static void parse_get(struct request *req, struct scan s)
@@ -388,7 +400,11 @@ static const struct command_row {
     {"append", 6, VERB_APPEND, false, parse_storage},
     {"prepend", 7, VERB_PREPEND, false, parse_storage},
     {"mn", 2, VERB_NOOP, false, parse_plain},
-    {"ms", 2, VERB_ERROR, false, parse_meta_set},
+    {"mg", 2, VERB_META_GET, false, parse_meta},
+    {"ms", 2, VERB_META_SET, false, parse_meta_set},
+    {"md", 2, VERB_META_DELETE, false, parse_meta},
+    {"ma", 2, VERB_META_ARITH, false, parse_meta},
+    {"me", 2, VERB_META_DEBUG, false, parse_meta},
     {"version", 7, VERB_VERSION, false, parse_plain},
     {"stats", 5, VERB_STATS, false, parse_plain},
     {"quit", 4, VERB_QUIT, false, parse_plain},
@@ -607,6 +623,23 @@ const char *text_reply(enum reply reply, size_t *len)
             ROW("SERVER_ERROR out of memory writing stats"),
         [REPLY_NO_MEMORY_GET] =
             ROW("SERVER_ERROR out of memory writing get response"),
+        [REPLY_MANY_FLAGS] = ROW("CLIENT_ERROR options flags are too long"),
+        [REPLY_DUPLICATE_FLAG] = ROW("CLIENT_ERROR duplicate flag"),
+        [REPLY_BAD_FLAG] = ROW("CLIENT_ERROR invalid flag"),
+        [REPLY_BAD_MA_FLAG] = ROW("CLIENT_ERROR invalid or duplicate flag"),
+        [REPLY_BAD_KEY64] = ROW("CLIENT_ERROR error decoding key"),
+        [REPLY_BAD_TOKEN] =
+            ROW("CLIENT_ERROR bad token in command line format"),
+        [REPLY_BAD_META_DELTA] =
+            ROW("CLIENT_ERROR invalid numeric delta value"),
+        [REPLY_BAD_INITIAL] = ROW("CLIENT_ERROR invalid numeric initial value"),
+        [REPLY_BAD_OPAQUE] = ROW("CLIENT_ERROR opaque token too long"),
+        [REPLY_BAD_MS_MODE] = ROW("CLIENT_ERROR invalid mode for ms M token"),
+        [REPLY_BAD_MA_MODE] = ROW("CLIENT_ERROR invalid mode for ma M token"),
+        [REPLY_NO_MEMORY_ITEM] =
+            ROW("SERVER_ERROR Out of memory allocating new item"),
+        [REPLY_REFS_OVERFLOW] =
+            ROW("SERVER_ERROR refcount overflow during fetch"),
     };
 #undef ROW
 

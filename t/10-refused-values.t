@@ -42,8 +42,13 @@ my @cases = (
     ["cas k 0 0 3 x\r\nabcdefgh\r\n",       $format],
     ["set k with blanks 0 0 3\r\n",         $format],
     ["set $long 0 0 3\r\nabcdefgh\r\n",     $format],
-    ["ms k abc\r\n",                        "ERROR\r\n"],
-    ["ms k 3\r\nabcdefgh\r\n",              "ERROR\r\n"],
+    map({ ["ms k$_\r\n", $format] } ' abc', '', ' -1'),
+    ["ms k 3 !\r\nabcdefgh\r\n",            $format],
+    ["ms k 3\r\nabcdefgh\r\n",              $chunk],
+    ["ms k 3 q\r\nabcdefgh\r\n",            $chunk],
+    ["ms k 70000\r\n" . 'v' x 70_001,       $chunk],
+    ["ms k 2000000 q\r\n" . 'v' x 2_000_001, $large],
+    ["ms k 3 Z\r\nabcdefgh\r\n",            "CLIENT_ERROR invalid flag\r\n"],
 );
 for my $kind (sort keys %on) {
     my $mc = $on{$kind};

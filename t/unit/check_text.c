@@ -166,7 +166,7 @@ START_TEST(lines_without_data_are_not_the_end)
     static const char *const lines[] = {
         "get\r\n",       "gat x k\r\n",  "incr k\r\n", "incr k x\r\n",
         "touch k\r\n",   "delete\r\n",   "a\r\n",      "nonsense k 5\r\n",
-        "verbosity\r\n", "sets k 5\r\n", "ma k x\r\n", "me k\r\n"};
+        "verbosity\r\n", "sets k 5\r\n", "mx k x\r\n", "ma\r\n"};
 
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
         parses(lines[i]);
@@ -176,15 +176,41 @@ START_TEST(lines_without_data_are_not_the_end)
 }
 END_TEST
 
-START_TEST(the_data_of_a_meta_set_is_no_line)
+START_TEST(a_meta_line_names_a_key)
 {
-    refuses("ms k 5 T0\r\n", REPLY_ERROR, false);
-    ck_assert(req.has_data && !req.hang_up);
+    static const struct {
+        const char *line;
+        enum verb verb;
+    } lines[] = {{"mg key v t\r\n", VERB_META_GET},
+                 {"md key q\r\n", VERB_META_DELETE},
+                 {"ma  key\r\n", VERB_META_ARITH},
+                 {"me key b x\n", VERB_META_DEBUG},
+                 {"ms key 5 noreply\r\n", VERB_META_SET}};
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        parses(lines[i].line);
+        ck_assert_int_eq(req.verb, lines[i].verb);
+        ck_assert_uint_eq(req.nkey, 3);
+        ck_assert_mem_eq(req.key, "key", 3);
+        ck_assert_ptr_eq(req.rest, req.key);
+        ck_assert(!req.noreply);
+        ck_assert_int_eq(req.has_data, req.verb == VERB_META_SET);
+    }
     ck_assert_uint_eq(req.nbytes, 5);
-    refuses("ms k\r\n", REPLY_ERROR, false);
-    ck_assert(!req.has_data && req.hang_up);
-    refuses("ms k S5\r\n", REPLY_ERROR, false);
-    ck_assert(!req.has_data && req.hang_up);
+    refuses("mg \r\n", REPLY_BAD_FORMAT, false);
+    refuses("me\r\n", REPLY_BAD_FORMAT, false);
+}
+END_TEST
+
+START_TEST(a_meta_set_without_a_length_is_the_last_line)
+{
+    static const char *const lines[] = {"ms k\r\n", "ms k S5\r\n",
+                                        "ms k -1\r\n", "ms k 2147483646\r\n"};
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        refuses(lines[i], REPLY_BAD_FORMAT, false);
+        ck_assert(!req.has_data && req.hang_up);
+    }
 }
 END_TEST
 
@@ -486,7 +512,8 @@ static Suite *text_suite(void)
     tcase_add_test(tc, short_lines_are_refused);
     tcase_add_test(tc, data_of_unknown_length_is_the_end);
     tcase_add_test(tc, lines_without_data_are_not_the_end);
-    tcase_add_test(tc, the_data_of_a_meta_set_is_no_line);
+    tcase_add_test(tc, a_meta_line_names_a_key);
+    tcase_add_test(tc, a_meta_set_without_a_length_is_the_last_line);
     tcase_add_test(tc, binary_requests_are_not_lines);
     tcase_add_test(tc, other_bad_words_swallow_the_data);
     tcase_add_test(tc, keys_have_at_most_250_bytes);
