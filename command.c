@@ -8,6 +8,7 @@
 #include "command_admin.h"
 #include "command_meta.h"
 #include "lookup.h"
+#include "mover.h"
 #include "prefix.h"
 #include "proto/text.h"
 #include "reply.h"
@@ -382,6 +383,7 @@ static void run_cache_memlimit(struct command *cmd, int fd,
     } else if (!store_set_limit((size_t)req->number * MIB)) {
         text = "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust";
     } else {
+        mover_retune(); /* what is above it goes */
         log_print(1, "maxbytes adjusted to %" PRIu64 "m\n", req->number);
     }
     reply_text(cmd, fd, req->noreply, text);

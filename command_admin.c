@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "crawler.h"
+#include "mover.h"
 #include "proto/text.h"
 #include "reply.h"
 #include "settings.h"
@@ -106,6 +108,7 @@ static const char *automove_window(const struct words *words)
     settings_take();
     settings.slab_automove_window = (int)v;
     settings_drop();
+    mover_retune();
     return ok;
 }
 
@@ -143,12 +146,37 @@ static const char *slabs_automove(const struct words *words)
     settings_take();
     settings.slab_automove = (int)v;
     settings_drop();
+    mover_retune();
     return ok;
+}
+
+static const char *slabs_reassign(const struct words *words)
+{
+    static const char *const answers[] = {
+        [MOVER_OK] = "OK",
+        [MOVER_BUSY] = "BUSY currently processing reassign request",
+        [MOVER_BADCLASS] = "BADCLASS invalid src or dst class id",
+        [MOVER_NOSPARE] = "NOSPARE source class has no spare pages",
+        [MOVER_SAME] = "SAME src and dst class are identical",
+        [MOVER_DISABLED] = "CLIENT_ERROR slab reassignment disabled",
+    };
+    const struct word *w = words->word;
+    int32_t src, dst;
+
+    if (!settings.slab_reassign) {
+        return answers[MOVER_DISABLED];
+    }
+    if (!util_parse_s32(w[1].p, w[1].n, &src) ||
+        !util_parse_s32(w[2].p, w[2].n, &dst)) {
+        return bad_format;
+    }
+    return answers[mover_ask(src, dst)];
 }
 
 void admin_slabs(struct command *cmd, int fd, const struct request *req)
 {
     static const struct row rows[] = {
+        {"reassign", 3, 3, slabs_reassign},
         {"automove", 2, ANY_NUMBER, slabs_automove},
     };
 
@@ -258,11 +286,73 @@ static const char *crawler_tocrawl(const struct words *words)
     return ok;
 }
 
+static const char *crawler_switch_on(const struct words *words)
+{
+    (void)words;
+    return crawler_enable() ? ok : "ERROR failed to start lru crawler thread";
+}
+
+static const char *crawler_switch_off(const struct words *words)
+{
+    (void)words;
+    crawler_disable();
+    return ok;
+}
+
+/* The classes of a list, `all` or 1,2,..., as bits; false: one is none. */
+static bool parse_classes(const struct word *w, uint64_t *classes)
+{
+    const char *p = w->p, *end = w->p + w->n;
+
+    *classes = w->n == 3 && memcmp(w->p, "all", 3) == 0 ? ~UINT64_C(1) : 0;
+    while (*classes != ~UINT64_C(1) && p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        size_t n = (size_t)((comma != NULL ? comma : end) - p);
+        uint32_t v;
+
+        if (n > 0 &&
+            (!util_parse_u32(p, n, &v) || v == 0 || v >= STORE_CLASSES)) {
+            return false;
+        }
+        if (n > 0) {
+            *classes |= UINT64_C(1) << v;
+        }
+        p += n + (comma != NULL);
+    }
+    return true;
+}
+
+static const char *crawler_go(const struct words *words)
+{
+    static const char *const answers[] = {
+        [CRAWLER_OK] = "OK",
+        [CRAWLER_BUSY] = "BUSY currently processing crawler request",
+        [CRAWLER_NOT_STARTED] = "NOTSTARTED no items to crawl",
+        [CRAWLER_DISABLED] = "CLIENT_ERROR lru crawler disabled",
+    };
+    const struct word *w = &words->word[1];
+    uint64_t classes;
+
+    if (!crawler_is_enabled()) {
+        return answers[CRAWLER_DISABLED];
+    }
+    if (w->n == 4 && memcmp(w->p, "hash", 4) == 0) {
+        return "ERROR an unknown error happened";
+    }
+    if (!parse_classes(w, &classes)) {
+        return "BADCLASS invalid class id";
+    }
+    return answers[crawler_crawl(classes)];
+}
+
 void admin_lru_crawler(struct command *cmd, int fd, const struct request *req)
 {
     static const struct row rows[] = {
+        {"enable", 1, 1, crawler_switch_on},
+        {"disable", 1, 1, crawler_switch_off},
         {"sleep", 2, 2, crawler_sleep},
         {"tocrawl", 2, 2, crawler_tocrawl},
+        {"crawl", 2, 2, crawler_go},
     };
 
     DISPATCH(cmd, fd, req, rows);

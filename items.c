@@ -96,7 +96,9 @@ size_t item_total_size(const struct item *it)
 
 void item_make(struct item *it, const struct item_shape *shape)
 {
-    memset(it, 0, sizeof(*it) + item_extra_size(shape->bits));
+    /* Not the kind, which the page mover may be reading. */
+    memset(it, 0, offsetof(struct item, kind));
+    memset(item_extra(it), 0, item_extra_size(shape->bits));
     atomic_init(&it->refs, 1);
     it->nbytes = (uint32_t)shape->nbytes;
     it->nkey = (uint8_t)shape->nkey;
@@ -124,7 +126,7 @@ static struct item_chunk *chunk_alloc(size_t left)
         chunk = slabs_alloc(c);
     }
     if (chunk != NULL) {
-        memset(chunk, 0, sizeof(*chunk));
+        memset(chunk, 0, offsetof(struct item_chunk, kind));
         chunk->slab_class = (uint8_t)c;
         chunk->capacity =
             (uint32_t)(slabs_chunk_size(c) - sizeof(struct item_chunk));
@@ -144,13 +146,29 @@ struct item_chunk *item_chunk_add(struct item *it, struct item_chunk *last,
     ref = slabs_ref(chunk);
     chunk->head = slabs_ref(it);
     chunk->stripe = it->stripe;
-    atomic_store_explicit(&chunk->kind, ITEM_CHUNK, memory_order_relaxed);
+    atomic_store_explicit(&chunk->kind, ITEM_CHUNK, memory_order_release);
     if (last == NULL) {
         memcpy(chain_field(it), &ref, sizeof(ref));
     } else {
         last->next = ref;
     }
     return chunk;
+}
+
+void item_chunk_replace(struct item *it, const struct item_chunk *chunk,
+                        struct item_chunk *to)
+{
+    uint64_t old = slabs_ref(chunk), ref = slabs_ref(to);
+    struct item_chunk *before = item_chunk_first(it);
+
+    if (before == chunk) {
+        memcpy(chain_field(it), &ref, sizeof(ref));
+        return;
+    }
+    while (before->next != old) {
+        before = item_chunk_next(before);
+    }
+    before->next = ref;
 }
 
 void item_free(struct item *it)

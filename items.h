@@ -29,9 +29,12 @@
 typedef uint64_t item_ref; /* 40 bits used */
 
 /* What a chunk is at the moment; [a], changed under the stripe lock of the
- * item it belongs to (or by the only owner). */
+ * item it belongs to (or by the only owner), to and from free under the lock of
+ * the slabs. A release: the page mover, which has no lock when it looks, reads
+ * of a linked item whose stripe it is. */
 enum item_kind {
     ITEM_FREE,     /* on its class's free list */
+    ITEM_DRAINED,  /* free, on no list: its page is to leave the class */
     ITEM_RESERVED, /* allocated, being filled, not in the index */
     ITEM_LINKED,   /* in the index */
     ITEM_UNLINKED, /* out of the index, still referenced */
@@ -84,7 +87,7 @@ struct item_chunk {
     uint8_t reserved;   /*     unused */
     uint8_t slab_class; /* [c] */
     uint8_t unused2;    /*     unused */
-    atomic_uchar kind;  /* [a] ITEM_CHUNK, or ITEM_FREE */
+    atomic_uchar kind;  /* [a] ITEM_CHUNK, or free or reserved */
     uint16_t unused3;   /*     unused */
     uint16_t stripe;    /* [c] */
     unsigned char data[];
@@ -170,6 +173,10 @@ void item_set_cas(struct item *it, uint64_t cas); /* 0: the version */
  * `left` bytes of value are still to come. */
 struct item_chunk *item_chunk_add(struct item *it, struct item_chunk *last,
                                   size_t left);
+
+/* Puts `to`, a copy, in the place of a piece of a chained item. */
+void item_chunk_replace(struct item *it, const struct item_chunk *chunk,
+                        struct item_chunk *to);
 
 /* Frees the item's memory; takes `it`, to which nothing refers any more. */
 void item_free(struct item *it);

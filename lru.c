@@ -356,6 +356,16 @@ void lru_replace(struct item *old, struct item *it, uint64_t hv)
     lru_hit(it);
 }
 
+void lru_moved(struct item *old, struct item *it)
+{
+    struct lru_class *c = class_of(old);
+
+    lock_take(&c->lock, LOCK_LRU);
+    swap_locked(&c->queue[queue_of(old)], old, it);
+    heat_set(old, ITEM_NO_QUEUE, 0);
+    lock_drop(&c->lock, LOCK_LRU);
+}
+
 /* ---- moving within a class ---- */
 
 /* Pushes an item to the head of a queue, with `hits` left. Stripe held. */

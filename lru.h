@@ -59,6 +59,9 @@ void lru_unlink(struct item *it);
 /* `it` takes the place of `old`, and a hit more. */
 void lru_replace(struct item *old, struct item *it, uint64_t hv);
 
+/* `it`, a copy of `old` with its heat, takes its place. Stripe held. */
+void lru_moved(struct item *old, struct item *it);
+
 /* Counts a hit. Stripe held; takes no lock. */
 void lru_hit(struct item *it);
 

@@ -22,7 +22,9 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "command.h"
+#include "crawler.h"
 #include "listen.h"
+#include "mover.h"
 #include "options.h"
 #include "prefix.h"
 #include "privileges.h"
@@ -257,6 +259,9 @@ static void start_threads(void)
     if (!threads_start(self.base, (unsigned)settings.num_threads)) {
         exit(EXIT_FAILURE); /* it said why */
     }
+    if (!mover_start() || (settings.lru_crawler && !crawler_enable())) {
+        log_fatal(EXIT_FAILURE, "failed to start the background threads\n");
+    }
     if (replication.start != NULL &&
         !replication.start(on_serve, NULL, error, sizeof(error))) {
         log_fatal(EXIT_FAILURE, "%s\n", error);
@@ -338,6 +343,11 @@ static void tear_down(void)
     systemd_tell("STOPPING=1");
     log_print(level, "asking workers to stop\n");
     listen_close();
+    log_print(level, "asking background threads to stop\n");
+    crawler_disable();
+    log_print(level, "stopped lru crawler\n");
+    mover_stop();
+    log_print(level, "stopped slab mover\n");
     log_print(level, "closing connections\n");
     log_print(level, "reaping worker threads\n");
     threads_stop();

@@ -34,9 +34,6 @@
 #define IDLE_SECCOMP       "this server is not built with seccomp"
 #define HELP_SECCOMP(text) NULL
 #endif
-#define IDLE_MOVER "pages stay with the class that took them"
-#define IDLE_CRAWLER                                                           \
-    "nothing crawls: what expired goes first when room is needed"
 #define IDLE_QUEUES "eviction follows S3-FIFO, see hot_lru_pct"
 
 static void options_take_suboptions(char *arg);

@@ -4,7 +4,9 @@
  * The whole range is reserved at start and committed page by page, so a chunk
  * is named by its offset (a ref, items.h). A page belongs to one class and is
  * carved from its start as chunks are needed; freed chunks go to the class's
- * free list. With a file (-e) the pages are those of the file, in order.
+ * free list. Pages that no class has any more are in the pool; those that the
+ * system got back while memory was above the limit are committed again when
+ * they are wanted. With a file (-e) the pages are those of the file, in order.
  *
  * Layer:     2. Includes layers 0-1 only.
  * Threads:   any, after slabs_init.
@@ -65,16 +67,50 @@ void *slabs_alloc(unsigned slab_class);
 
 void slabs_free(void *chunk, unsigned slab_class);
 
+/* The same from the memory the class has: it gets no page for it. */
+void *slabs_alloc_owned(unsigned slab_class);
+
+/* ---- pages that leave their class: one at a time, by one thread -------- */
+
+/* The oldest page of the class is to go: its chunks are given to nobody any
+ * more, once slabs_drain_unlist has seen them all. false: the class would be
+ * left without a page. */
+bool slabs_drain_begin(unsigned slab_class) MUST_CHECK;
+
+/* Takes some of its free chunks off the free list; false: that was all. */
+bool slabs_drain_unlist(void) MUST_CHECK;
+
+/* Its chunks, from 0 on; NULL at the end. */
+void *slabs_drain_chunk(size_t i);
+
+/* How many of them are in use. */
+size_t slabs_drain_left(void);
+
+/* The page, of which nothing is in use, goes to class `dst`; 0: to the pool. */
+void slabs_drain_end(unsigned dst);
+
+/* It stays after all. */
+void slabs_drain_cancel(void);
+
+/* A page of the pool goes to a class; false: there is none. */
+bool slabs_pool_give(unsigned slab_class) MUST_CHECK;
+
+/* Gives pages of the pool back to the system while there is more memory than
+ * the limit allows. Returns whether that is still so. */
+bool slabs_trim(void);
+
 struct slabs_stats {
     size_t chunk_size, chunks_per_page;
     uint64_t pages, used, free;
 };
 
 void slabs_stats(unsigned slab_class, struct slabs_stats *out);
-uint64_t slabs_malloced(void);   /* bytes of pages committed */
+uint64_t slabs_malloced(void);   /* bytes of pages in use, the pool's too */
 uint64_t slabs_pool_pages(void); /* pages no class owns */
+bool slabs_full(void);           /* all that the limit allows is in use */
 
-/* false when memory was preallocated, or lies in a file. */
+/* false when memory was preallocated, or lies in a file. Lowered, it frees what
+ * is in the pool. */
 bool slabs_set_limit(size_t bytes) MUST_CHECK;
 size_t slabs_limit(void);
 

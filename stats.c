@@ -12,9 +12,12 @@
 #include "base/log.h"
 #include "base/product.h"
 #include "counters.h"
+#include "crawler.h"
+#include "mover.h"
 #include "prefix.h"
 #include "proto/meta.h"
 #include "proto/text.h"
+#include "rebalance.h"
 #include "reply.h"
 #include "settings.h"
 #include "store.h"
@@ -219,28 +222,33 @@ static void tls_rows(struct rows *t, const struct command_host *host,
                                    : clock_started() - CERTS_HEAD_START));
 }
 
-/* Rows of stock's background threads, whose work is done elsewhere here or
- * not at all: tools look for them. */
+static void mover_rows(struct rows *t)
+{
+    struct rebalance_stats r;
+
+    rebalance_stats(&r);
+    row_u64(t, "slab_reassign_rescues", r.rescues);
+    row_u64(t, "slab_reassign_chunk_rescues", r.chunk_rescues);
+    row_u64(t, "slab_reassign_inline_reclaim", r.inline_reclaim);
+    row_u64(t, "slab_reassign_busy_items", r.busy_items);
+    row_u64(t, "slab_reassign_busy_deletes", r.busy_deletes);
+    row_u64(t, "slab_reassign_busy_nomem", r.busy_nomem);
+    row_text(t, "slab_reassign_last_busy_status", r.last_busy);
+    row_u64(t, "slab_reassign_running", mover_is_running() ? 1 : 0);
+    row_u64(t, "slabs_moved", r.moved);
+}
+
+/* Of the threads in the background; rows of work that is done elsewhere here
+ * are 0: tools look for them. */
 static void background_rows(struct rows *t, const struct command_host *host,
                             const struct counters_sum *c)
 {
-    static const char *const moving[] = {
-        "slab_reassign_rescues",        "slab_reassign_chunk_rescues",
-        "slab_reassign_inline_reclaim", "slab_reassign_busy_items",
-        "slab_reassign_busy_deletes",   "slab_reassign_busy_nomem",
-    };
-
     if (settings.slab_reassign) {
-        for (size_t i = 0; i < sizeof(moving) / sizeof(moving[0]); i++) {
-            row_u64(t, moving[i], 0);
-        }
-        row_text(t, "slab_reassign_last_busy_status", "none");
-        row_u64(t, "slab_reassign_running", 0);
-        row_u64(t, "slabs_moved", 0);
+        mover_rows(t);
     }
-    if (settings.lru_crawler) {
-        row_u64(t, "lru_crawler_running", 0);
-        row_u64(t, "lru_crawler_starts", 0);
+    if (crawler_is_enabled()) {
+        row_u64(t, "lru_crawler_running", crawler_is_running() ? 1 : 0);
+        row_u64(t, "lru_crawler_starts", crawler_starts());
     }
     if (settings.lru_maintainer) {
         row_u64(t, "lru_maintainer_juggles", 0);
@@ -269,6 +277,9 @@ static uint64_t all_reflocked(void)
 
 static void item_rows(struct rows *t, const struct store_totals *s)
 {
+    struct crawler_stats crawls;
+
+    crawler_stats(0, &crawls);
     row_u64(t, "bytes", s->bytes);
     row_u64(t, "curr_items", s->curr_items);
     row_u64(t, "total_items", s->total_items);
@@ -280,8 +291,8 @@ static void item_rows(struct rows *t, const struct store_totals *s)
     }
     row_u64(t, "evictions", s->evictions);
     row_u64(t, "reclaimed", s->reclaimed);
-    row_u64(t, "crawler_reclaimed", 0);
-    row_u64(t, "crawler_items_checked", 0);
+    row_u64(t, "crawler_reclaimed", crawls.reclaimed);
+    row_u64(t, "crawler_items_checked", crawls.checked);
     row_u64(t, "lrutail_reflocked", all_reflocked());
     if (settings.lru_maintainer) {
         row_u64(t, "moves_to_cold", s->moves_to_cold);
@@ -370,12 +381,14 @@ static void items_class(struct rows *t, unsigned c,
                         const struct store_class_stats *s,
                         const struct counters_sum *sum)
 {
+    struct crawler_stats crawls;
     uint64_t number = s->number_small + s->number_main_hot +
                       s->number_main_cold + s->number_temp;
 
     if (number == 0) {
         return;
     }
+    crawler_stats(c, &crawls);
     class_row(t, "items:", c, "number", number);
     queue_rows(t, c, s);
     class_row(t, "items:", c, "mem_requested", s->mem_requested);
@@ -390,8 +403,8 @@ static void items_class(struct rows *t, unsigned c,
     if (settings.lru_maintainer) {
         class_row(t, "items:", c, "evicted_active", s->evicted_active);
     }
-    class_row(t, "items:", c, "crawler_reclaimed", 0);
-    class_row(t, "items:", c, "crawler_items_checked", 0);
+    class_row(t, "items:", c, "crawler_reclaimed", crawls.reclaimed);
+    class_row(t, "items:", c, "crawler_items_checked", crawls.checked);
     class_row(t, "items:", c, "lrutail_reflocked", s->lrutail_reflocked);
     if (settings.lru_maintainer) {
         move_rows(t, c, s, sum);
@@ -545,6 +558,8 @@ void stats_clear(void)
 {
     counters_reset();
     store_stats_reset();
+    rebalance_stats_reset();
+    crawler_stats_reset();
     prefix_clear();
 }
 

@@ -55,7 +55,7 @@ void store_put(struct item *it)
     }
 }
 
-static void removed_locked(const struct item *it)
+void store_removed_locked(const struct item *it)
 {
     if (store.observer != NULL) {
         store.observer->removed(store.observer->ctx, item_key(it), it->nkey,
@@ -68,7 +68,7 @@ static void drop_evicted(struct item *it, uint64_t hv)
 {
     struct assoc_stripe *s = &assoc_stripes[it->stripe];
 
-    removed_locked(it);
+    store_removed_locked(it);
     assoc_remove(s, hv, it);
     atomic_store_explicit(&it->kind, ITEM_UNLINKED, memory_order_relaxed);
     store_put(it);
@@ -197,6 +197,23 @@ void store_unlink_locked(struct assoc_stripe *s, struct item *it, uint64_t hv)
     store_put(it);
 }
 
+void store_reclaim_locked(struct assoc_stripe *s, struct item *it, uint64_t hv)
+{
+    lru_expired(it);
+    store_removed_locked(it);
+    store_unlink_locked(s, it, hv);
+}
+
+bool store_reclaim(struct item *it)
+{
+    if (!store_unshared(it)) {
+        return false;
+    }
+    store_reclaim_locked(&assoc_stripes[it->stripe], it,
+                         hash_key(item_key(it), it->nkey));
+    return true;
+}
+
 struct item *store_live_locked(struct assoc_stripe *s,
                                const struct store_key *key,
                                enum store_miss *why)
@@ -205,9 +222,7 @@ struct item *store_live_locked(struct assoc_stripe *s,
     enum store_miss state = it == NULL ? STORE_ABSENT : store_dead(it);
 
     if (UNLIKELY(state == STORE_EXPIRED || state == STORE_FLUSHED)) {
-        lru_expired(it);
-        removed_locked(it);
-        store_unlink_locked(s, it, key->hv);
+        store_reclaim_locked(s, it, key->hv);
         it = NULL;
     }
     if (why != NULL) {

@@ -391,6 +391,9 @@ typedef bool store_visit(void *ctx, struct item *it);
 size_t store_walk(struct store_cursor *cursor, size_t most, store_visit *visit,
                   void *ctx);
 
+/* From a visit: frees a dead item; false when somebody is using it. */
+bool store_reclaim(struct item *it);
+
 /* Whether the item is dead by expiry or flush. Stripe held. */
 enum store_miss store_dead(const struct item *it);
 

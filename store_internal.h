@@ -134,6 +134,12 @@ bool store_change_quietly_locked(struct item *it, const struct store_key *key,
 bool store_touch_locked(struct item *it, const struct store_key *key,
                         uint32_t exptime);
 
+/* Tells the observer that an item goes without a change. */
+void store_removed_locked(const struct item *it);
+
+/* Counts, and takes out, a dead item. */
+void store_reclaim_locked(struct assoc_stripe *s, struct item *it, uint64_t hv);
+
 /* The live item of the key; a dead one is removed. */
 struct item *store_live_locked(struct assoc_stripe *s,
                                const struct store_key *key,

@@ -112,7 +112,7 @@ static bool copy_with_cas(const struct store_key *key,
         it->bits |= (uint16_t)(old->bits & KEPT);
         assoc_replace(s, key->hv, old, it);
         lru_replace(old, it, key->hv);
-        atomic_store_explicit(&it->kind, ITEM_LINKED, memory_order_relaxed);
+        atomic_store_explicit(&it->kind, ITEM_LINKED, memory_order_release);
         atomic_store_explicit(&old->kind, ITEM_UNLINKED, memory_order_relaxed);
         store_put(old);
         it = NULL;

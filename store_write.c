@@ -43,7 +43,7 @@ bool store_link_locked(struct assoc_stripe *s, const struct store_key *key,
     }
     it->version = store_record_locked(change->op, key, it, change->version,
                                       change->source);
-    atomic_store_explicit(&it->kind, ITEM_LINKED, memory_order_relaxed);
+    atomic_store_explicit(&it->kind, ITEM_LINKED, memory_order_release);
     if (old == NULL) {
         lru_link(it, key->hv);
         return true;

@@ -48,7 +48,8 @@ is $is{$_}, $expect{$_}, "default $_" for sort keys %expect;
 my $args = '-vv -a 0770 -A -m 100 -M -c 500 -f 1.5 -n 64 -D/ -t 2 -R 5 -C -b 7'
     . ' -B ascii -I 2m -F --disable-dumping -l 127.0.0.1 -l ::1 -l 127.0.0.1'
     . ' -o no_maxconns_fast,idle_timeout=9,slab_chunk_max=1024 -o track_sizes'
-    . ' -o hashpower=20,hot_lru_pct=30,no_lru_crawler,lru_crawler_sleep=50';
+    . ' -o hashpower=20,hot_lru_pct=30,no_lru_crawler,lru_crawler_sleep=50'
+    . ' -o warm_max_factor=3,no_hashexpand';
 $mc = start_memcached({unix => 1}, split / /, $args);
 my %given = (
     maxbytes => 104857600, maxconns => 500, inter => '127.0.0.1,::1',
@@ -66,7 +67,7 @@ my $settings = $mc->stats('settings');
 is $settings->{$_}, $given{$_}, "given $_" for sort keys %given;
 is $settings->{domain_socket}, $mc->{path}, 'given domain_socket';
 my @said = $mc->stderr =~ /^-o (\S+) has no effect: .+\.$/mg;
-is_deeply [sort @said], [qw(lru_crawler_sleep no_lru_crawler)],
+is_deeply [sort @said], [qw(no_hashexpand warm_max_factor)],
     'what changes nothing is said once';
 
 my $c = start_memcached()->client;

@@ -29,7 +29,8 @@ sub ended
 
 my $graceful = '0: Gracefully stopping';
 my $steps    = join '|', $graceful, 'asking workers to stop',
-    'closing connections', 'reaping worker threads',
+    'asking background threads to stop', 'stopped lru crawler',
+    'stopped slab mover', 'closing connections', 'reaping worker threads',
     'all background threads stopped';
 is ended('TERM'), '0: ', 'SIGTERM is silent';
 is ended('TERM', '-v'), '0: Exiting normally', 'but for -v';
