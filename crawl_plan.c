@@ -21,12 +21,17 @@ uint64_t crawl_expiring(const struct crawl_tally *tally, uint32_t seconds)
     return sum;
 }
 
+uint64_t crawl_worth(const struct crawl_tally *tally)
+{
+    return tally->seen / WORTH + 1;
+}
+
 uint32_t crawl_interval(const struct crawl_tally *tally, uint32_t before)
 {
     uint32_t next = MINUTE;
 
     while (next < CRAWL_MINUTES * MINUTE &&
-           crawl_expiring(tally, next) * WORTH <= tally->seen) {
+           crawl_expiring(tally, next) < crawl_worth(tally)) {
         next += MINUTE;
     }
     if (next == CRAWL_MINUTES * MINUTE) {

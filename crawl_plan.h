@@ -30,6 +30,9 @@ void crawl_note(struct crawl_tally *tally, uint32_t seconds);
 /* Of those seen, how many will have expired in so many seconds. */
 uint64_t crawl_expiring(const struct crawl_tally *tally, uint32_t seconds);
 
+/* How many must have expired for a crawl to be worth it. */
+uint64_t crawl_worth(const struct crawl_tally *tally);
+
 /* Seconds until the class is due again; `before` is what this last said. */
 uint32_t crawl_interval(const struct crawl_tally *tally, uint32_t before);
 

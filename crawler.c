@@ -1,5 +1,6 @@
 #include "crawler.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "settings.h"
 #include "store.h"
 #include "store_stats.h"
+#include "watch.h"
 
 enum {
     AT_A_TIME = 1000, /* items between two pauses */
@@ -43,6 +45,9 @@ static struct {
     uint64_t classes;
     uint32_t tocrawl;                /* of each class; 0: all */
     uint64_t checked[STORE_CLASSES]; /* in this crawl */
+    uint64_t reclaimed[STORE_CLASSES];
+    uint32_t begun;                /* Unix second */
+    uint32_t ended[STORE_CLASSES]; /* that of the one before */
     struct crawl_tally tally[STORE_CLASSES];
     uint32_t interval[STORE_CLASSES]; /* s */
     uint32_t due[STORE_CLASSES];      /* Unix second */
@@ -150,7 +155,9 @@ static void begin(uint64_t classes)
     settings_take();
     own.tocrawl = settings.lru_crawler_tocrawl;
     settings_drop();
+    own.begun = clock_seconds();
     memset(own.checked, 0, sizeof(own.checked));
+    memset(own.reclaimed, 0, sizeof(own.reclaimed));
     memset(own.tally, 0, sizeof(own.tally));
     count(&counted.starts);
     for (unsigned c = 1; log_wanted(3) && c <= store_class_max(); c++) {
@@ -195,9 +202,28 @@ static bool visit(void *ctx, struct item *it)
     }
     tell(it, c);
     if (store_reclaim(it)) {
+        own.reclaimed[c]++;
         count(&counted.reclaimed[c]);
     }
     return true;
+}
+
+/* The walk is one of all queues; stock's is of one, and names it. */
+static void tell_watchers(unsigned c, uint32_t now)
+{
+    uint32_t since = own.ended[c] == 0 ? 0 : own.begun - own.ended[c];
+
+    if (!watch_wanted(WATCH_SYSEVENTS) || own.checked[c] == 0) {
+        return;
+    }
+    watch_event(
+        WATCH_SYSEVENTS,
+        "type=lru_crawler crawler=%u lru=cold low_mark=%" PRIu64
+        " next_reclaims=%" PRIu64 " since_run=%" PRIu32 " next_run=%" PRIu32
+        " elapsed=%" PRIu32 " examined=%" PRIu64 " reclaimed=%" PRIu64,
+        c, crawl_worth(&own.tally[c]),
+        crawl_expiring(&own.tally[c], own.interval[c]), since, own.interval[c],
+        now - own.begun, own.checked[c], own.reclaimed[c]);
 }
 
 static void finish(void)
@@ -210,6 +236,8 @@ static void finish(void)
         }
         own.interval[c] = crawl_interval(&own.tally[c], own.interval[c]);
         own.due[c] = now + own.interval[c];
+        tell_watchers(c, now);
+        own.ended[c] = now;
         log_print(3, "Nothing left to crawl for %u\n", c);
     }
     set_running(false);

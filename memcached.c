@@ -215,6 +215,7 @@ static void make_store(void)
     config.memory_limit = settings.maxbytes;
     config.item_size_max = settings.item_size_max;
     config.chunk_max = settings.slab_chunk_max;
+    config.chunk_sizes_n = options_slab_sizes(&config.chunk_sizes);
     config.chunk_min = (size_t)settings.chunk_size;
     config.growth_factor = settings.growth_factor;
     config.hot_lru_pct = (unsigned)settings.hot_lru_pct;

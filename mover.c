@@ -9,6 +9,7 @@
 #include "rebalance.h"
 #include "settings.h"
 #include "store_stats.h"
+#include "watch.h"
 
 #define MS       UINT64_C(1000000)
 #define SECOND   (1000 * MS)
@@ -38,8 +39,9 @@ static struct {
 /* [w] the thread's own */
 static struct {
     struct automove *automove;
-    unsigned window; /* it was made for */
-    double ratio;    /* it went by */
+    unsigned window;  /* it was made for */
+    double ratio;     /* it went by */
+    struct order now; /* what is moving */
     bool moving;
     bool failed;    /* the last one: nothing more before the next second */
     bool more;      /* a class gave what it did not need: it may have more */
@@ -194,6 +196,7 @@ static void set_moving(bool moving)
 
 static void begin(struct order order)
 {
+    own.now = order;
     own.pause = WAIT_MIN;
     set_moving(rebalance_begin(order.src, order.dst));
     own.failed = !own.moving;
@@ -209,12 +212,17 @@ static uint64_t advance(void)
         own.pause = own.pause < WAIT_MAX ? own.pause * 2 : WAIT_MAX;
         return own.pause;
     case REBALANCE_DONE:
+        own.failed = false;
         break;
     case REBALANCE_FAILED:
         own.failed = true;
         break;
     }
     set_moving(false);
+    if (watch_wanted(WATCH_SYSEVENTS)) {
+        watch_event(WATCH_SYSEVENTS, "type=slab_move src=%u dst=%u state=%s",
+                    own.now.src, own.now.dst, own.failed ? "fail" : "ok");
+    }
     return 0;
 }
 

@@ -1,3 +1,4 @@
+#include "options.h"
 #include "options_internal.h"
 
 #include <stdint.h>
@@ -81,11 +82,21 @@ static uint32_t check_slab_size(const char *p, size_t n, uint32_t last)
     return size;
 }
 
+static struct {
+    uint32_t size[SLAB_SIZES_MAX];
+    size_t n;
+} slab_sizes;
+
+size_t options_slab_sizes(const uint32_t **sizes)
+{
+    *sizes = slab_sizes.size;
+    return slab_sizes.n;
+}
+
 static void check_slab_sizes(void)
 {
     const char *p = options_given.slab_sizes;
     uint32_t last = 0;
-    int n = 0;
 
     if (p == NULL) {
         return;
@@ -97,9 +108,10 @@ static void check_slab_sizes(void)
         size_t len = strcspn(p, "-");
 
         last = check_slab_size(p, len, last);
-        if (++n > SLAB_SIZES_MAX) {
+        if (slab_sizes.n == SLAB_SIZES_MAX) {
             log_fatal(EX_USAGE, "too many slab classes specified\n");
         }
+        slab_sizes.size[slab_sizes.n++] = last;
         p += len + (p[len] != '\0');
     }
 }

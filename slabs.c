@@ -93,6 +93,22 @@ static void add_class(size_t chunk)
     *c = (struct slab_class){.chunk = chunk, .per_page = SLABS_PAGE / chunk};
 }
 
+/* As somebody wrote them down; too small for an item, or too large, are left
+ * out. */
+static void take_sizes(const struct slabs_config *config)
+{
+    last_class = 0;
+    for (size_t i = 0; i < config->sizes_n; i++) {
+        size_t size = round_up(config->sizes[i]);
+
+        if (size > sizeof(struct item) && size < config->chunk_max &&
+            last_class < SLABS_CLASS_MAX - 1) {
+            add_class(size);
+        }
+    }
+    add_class(config->chunk_max);
+}
+
 static void make_classes(const struct slabs_config *config)
 {
     double fine = 1.0 + 0.4 * (config->factor - 1.0);
@@ -383,7 +399,11 @@ bool slabs_init(const struct slabs_config *config)
     preallocated = config->preallocate;
     backed = config->backed;
     file = config->fd;
-    make_classes(config);
+    if (config->sizes_n > 0) {
+        take_sizes(config);
+    } else {
+        make_classes(config);
+    }
     index_classes();
     if (backed && is_too_small_for_stock(config)) {
         return false;

@@ -30,6 +30,10 @@ struct slabs_config {
     size_t chunk_min; /* first chunk is 32 + this */
     size_t chunk_max; /* largest chunk */
     double factor;    /* above 1 */
+    /* Borrowed by slabs_init: sizes, ascending, in place of those that follow
+     * from chunk_min and factor. */
+    const uint32_t *sizes;
+    size_t sizes_n;   /* 0: none */
     bool preallocate; /* commit everything, one page to each class */
     bool backed;      /* the pages lie in the file `fd`, and outlive us */
     int fd;           /* borrowed until slabs_fini; read and write */

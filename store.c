@@ -81,6 +81,8 @@ bool store_init(const struct store_config *config)
         .chunk_min = config->chunk_min,
         .chunk_max = config->chunk_max,
         .factor = config->growth_factor,
+        .sizes = config->chunk_sizes,
+        .sizes_n = config->chunk_sizes_n,
         .preallocate = config->preallocate,
     };
     struct lru_config lru = {

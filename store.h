@@ -31,11 +31,13 @@
 #include "items.h"
 
 struct store_config {
-    size_t memory_limit;  /* bytes; -m */
-    size_t item_size_max; /* bytes of the whole item; -I */
-    size_t chunk_max;     /* bytes of the largest chunk */
-    size_t chunk_min;     /* -n: key, value and flags of class 1 */
-    double growth_factor; /* -f */
+    size_t memory_limit;         /* bytes; -m */
+    size_t item_size_max;        /* bytes of the whole item; -I */
+    size_t chunk_max;            /* bytes of the largest chunk */
+    size_t chunk_min;            /* -n: key, value and flags of class 1 */
+    double growth_factor;        /* -f */
+    const uint32_t *chunk_sizes; /* in their place; see slabs_config.sizes */
+    size_t chunk_sizes_n;
     unsigned hot_lru_pct; /* the small queue is half of it */
     int temp_ttl;         /* see store_set_temp_ttl */
     bool evict;           /* false with -M */
