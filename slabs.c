@@ -10,6 +10,7 @@
 
 #include "base/lock.h"
 #include "items.h"
+#include "slabs_table.h"
 
 /* A power of two far above any -m: 1 TiB, less where address space is dear. */
 #if defined(__SANITIZE_THREAD__)
@@ -18,13 +19,9 @@
 #define RESERVE (1024 * GIB)
 #endif
 
-/* Below this the classes are closer together: small items are many, and what
- * a wide step wastes there is most of the memory. */
-#define FINE_STEP_LIMIT  (4 * KIB)
-#define CLASS_TABLE_UNIT 8
-
 /* Divides a page: memory that is fetched at a time. */
-#define TOUCH (32 * KIB)
+#define TOUCH     (32 * KIB)
+#define TOUCH_FOR (4 * KIB) /* chunks up to this */
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -65,8 +62,6 @@ char *slabs_base;
 static char *first_page; /* [c] one page in, so that ref 0 is no chunk */
 static size_t reserved;  /* [c] bytes */
 static struct slab_class classes[SLABS_CLASS_MAX + 1]; /* 1..last */
-static unsigned last_class;                            /* [c] */
-static uint8_t small_class[SLABS_PAGE / 256 + 1];      /* [c] by size / 256 */
 static bool preallocated;                              /* [c] */
 static bool backed; /* [c] the pages lie in a file */
 static int file;    /* [c] it */
@@ -80,94 +75,6 @@ static uint8_t *owner;        /* [S] class that carves the page, 0: none */
 static struct page_list pool; /* [S] pages that no class has any more */
 static struct page_list released; /* [S] those that the system got back */
 static struct drain drain;        /* [S] written by the page mover alone */
-
-static size_t round_up(size_t n)
-{
-    return (n + CLASS_TABLE_UNIT - 1) / CLASS_TABLE_UNIT * CLASS_TABLE_UNIT;
-}
-
-static void add_class(size_t chunk)
-{
-    struct slab_class *c = &classes[++last_class];
-
-    *c = (struct slab_class){.chunk = chunk, .per_page = SLABS_PAGE / chunk};
-}
-
-/* As somebody wrote them down; too small for an item, or too large, are left
- * out. */
-static void take_sizes(const struct slabs_config *config)
-{
-    last_class = 0;
-    for (size_t i = 0; i < config->sizes_n; i++) {
-        size_t size = round_up(config->sizes[i]);
-
-        if (size > sizeof(struct item) && size < config->chunk_max &&
-            last_class < SLABS_CLASS_MAX - 1) {
-            add_class(size);
-        }
-    }
-    add_class(config->chunk_max);
-}
-
-static void make_classes(const struct slabs_config *config)
-{
-    double fine = 1.0 + 0.4 * (config->factor - 1.0);
-    size_t size = round_up(32 + config->chunk_min);
-
-    last_class = 0;
-    while (last_class < SLABS_CLASS_MAX - 1) {
-        double step = size < FINE_STEP_LIMIT ? fine : config->factor;
-        size_t next = round_up((size_t)((double)size * step));
-
-        if ((double)size > (double)config->chunk_max / step) {
-            break;
-        }
-        add_class(size);
-        size = next > size ? next : size + CLASS_TABLE_UNIT;
-    }
-    add_class(config->chunk_max);
-}
-
-/* small_class[i]: the least class for any size above 256 * (i - 1). */
-static void index_classes(void)
-{
-    unsigned c = 1;
-
-    for (size_t i = 0; i < sizeof(small_class); i++) {
-        size_t least = i == 0 ? 1 : (i - 1) * 256 + 1;
-
-        while (c < last_class && classes[c].chunk < least) {
-            c++;
-        }
-        small_class[i] = (uint8_t)c;
-    }
-}
-
-unsigned slabs_class(size_t size)
-{
-    unsigned c;
-
-    if (size > classes[last_class].chunk) {
-        return 0;
-    }
-    c = small_class[(size + 255) / 256];
-    while (classes[c].chunk < size) {
-        c++;
-    }
-    return c;
-}
-
-size_t slabs_chunk_size(unsigned slab_class)
-{
-    return slab_class == 0 || slab_class > last_class
-               ? 0
-               : classes[slab_class].chunk;
-}
-
-unsigned slabs_last_class(void)
-{
-    return last_class;
-}
 
 /* ---- pages ---- */
 
@@ -349,8 +256,8 @@ static void say_too_small(unsigned least)
 
 static bool preallocate_locked(void)
 {
-    if (limit < (last_class + 1) * SLABS_PAGE) {
-        say_too_small(last_class + 1);
+    if (limit < (slabs_last_class() + 1) * SLABS_PAGE) {
+        say_too_small(slabs_last_class() + 1);
         return false;
     }
     if (!commit_locked(limit)) {
@@ -360,31 +267,11 @@ static bool preallocate_locked(void)
     }
     /* A hint: without huge pages everything works the same. */
     (void)madvise(first_page, limit, MADV_HUGEPAGE);
-    for (unsigned i = 1; i <= last_class; i++) {
+    for (unsigned i = 1; i <= slabs_last_class(); i++) {
         if (!grow_locked(&classes[i], false)) {
             return false;
         }
     }
-    return true;
-}
-
-/* Stock gives each of its classes a page of the file at once. We do not, but
- * refuse what it refuses. */
-static bool is_too_small_for_stock(const struct slabs_config *config)
-{
-    double size = 48.0 + (double)config->chunk_min;
-    unsigned least = 1;
-
-    for (; least < SLABS_CLASS_MAX &&
-           size <= (double)config->chunk_max / config->factor;
-         least++) {
-        size = (double)round_up((size_t)size);
-        size *= config->factor;
-    }
-    if (limit >= least * SLABS_PAGE) {
-        return false;
-    }
-    say_too_small(least);
     return true;
 }
 
@@ -399,16 +286,18 @@ bool slabs_init(const struct slabs_config *config)
     preallocated = config->preallocate;
     backed = config->backed;
     file = config->fd;
-    if (config->sizes_n > 0) {
-        take_sizes(config);
-    } else {
-        make_classes(config);
+    slabs_table_make(config);
+    memset(classes, 0, sizeof(classes));
+    for (unsigned i = 1; i <= slabs_last_class(); i++) {
+        classes[i].chunk = slabs_chunk_size(i);
+        classes[i].per_page = SLABS_PAGE / classes[i].chunk;
     }
-    index_classes();
-    if (backed && is_too_small_for_stock(config)) {
+    if (backed && limit < slabs_table_stock(config) * SLABS_PAGE) {
+        say_too_small(slabs_table_stock(config));
         return false;
     }
-    if (!reserve_range((last_class + 2) * SLABS_PAGE) || !reserve_owners()) {
+    if (!reserve_range((slabs_last_class() + 2) * SLABS_PAGE) ||
+        !reserve_owners()) {
         (void)fprintf(stderr, "cannot reserve address space: %s\n",
                       strerror(errno));
         return false;
@@ -491,8 +380,7 @@ static void touch_locked(const struct slab_class *c)
     size_t window = (begin + c->chunk - 1) / TOUCH * TOUCH;
 
     lock_assert(LOCK_SLABS);
-    if (begin <= window && c->chunk <= FINE_STEP_LIMIT && !preallocated &&
-        !backed) {
+    if (begin <= window && c->chunk <= TOUCH_FOR && !preallocated && !backed) {
         (void)madvise(first_page + window, TOUCH, MADV_POPULATE_WRITE);
     }
 }
@@ -892,7 +780,7 @@ static bool adopt_page_locked(uint32_t page, unsigned slab_class,
 {
     struct slab_class *c = &classes[slab_class];
 
-    if (slab_class > last_class) {
+    if (slab_class > slabs_last_class()) {
         return false;
     }
     owner[page - 1] = (uint8_t)slab_class;
@@ -918,7 +806,7 @@ bool slabs_adopt(const uint8_t *page_class, size_t pages, const uint64_t *fresh)
         ok = adopt_page_locked((uint32_t)i + 1, page_class[i], fresh);
     }
     unowned = 0;
-    for (unsigned i = 1; ok && i <= last_class; i++) {
+    for (unsigned i = 1; ok && i <= slabs_last_class(); i++) {
         ok = fresh[i] == 0 || adopt_fresh_locked(&classes[i], fresh[i]);
     }
     lock_drop(&lock, LOCK_SLABS);

@@ -364,13 +364,11 @@ bool store_flush_register(uint64_t *version, uint32_t *at);
 bool store_flush_pending(uint64_t *version, uint32_t *at);
 
 /* ---- tuning, any time ----------------------------------------------- */
-
-/* The share of memory that new items may take; the queue they wait in is half
- * of it, in percent of the class. */
+/* hot_lru_pct of the configuration. */
 void store_set_hot_pct(unsigned pct);
 
-/* Items stored with at most so many seconds to live are never evicted, only
- * reclaimed once they expired. Below 0: no difference is made. */
+/* Items stored with at most so many seconds to live are never evicted. Below 0:
+ * no difference is made. */
 void store_set_temp_ttl(int ttl);
 
 /* ---- walking ------------------------------------------------------- */

@@ -10,7 +10,6 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Memcached;
-
 my $mc = start_memcached('-m', '100', '-o', 'slab_automove=0');
 my $c  = $mc->client;
 my %is; # what is stored: key => seed of its value
@@ -69,8 +68,7 @@ for my $key (grep { rand() < 0.4 } @keys) {
 is scalar(wrong(@keys)), 0, 'all is stored';
 
 my %all = map { $_ => 1 } map { /^(\d+):/ } keys %{$mc->stats('slabs')};
-my ($moved, $bad) = (0, 0);
-my %reply;
+my ($bad, %reply) = (0);
 for my $round (1 .. 60) {
     my @spare = spare();
     my @dst   = (0, keys %all);

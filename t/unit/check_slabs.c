@@ -49,13 +49,41 @@ START_TEST(every_size_gets_the_least_class_that_holds_it)
 }
 END_TEST
 
+START_TEST(classes_may_be_written_down)
+{
+    static const uint32_t sizes[] = {8, 100, 200, 304, 524287};
+    struct slabs_config config = defaults;
+
+    config.sizes = sizes;
+    config.sizes_n = 5;
+    start(&config);
+    /* The first holds no item; the last comes to the largest chunk. */
+    ck_assert_uint_eq(slabs_last_class(), 4);
+    ck_assert_uint_eq(slabs_chunk_size(1), 104);
+    ck_assert_uint_eq(slabs_chunk_size(2), 200);
+    ck_assert_uint_eq(slabs_chunk_size(3), 304);
+    ck_assert_uint_eq(slabs_chunk_size(4), 512 * KIB);
+    ck_assert_uint_eq(slabs_class(201), 3);
+    slabs_fini();
+}
+END_TEST
+
 START_TEST(tables_of_odd_options_still_rise)
 {
     static const struct slabs_config odd[] = {
-        {64 * MIB, 1, 512 * KIB, 1.0001, false, false, 0},
-        {64 * MIB, 1, MIB, 100, false, false, 0},
-        {64 * MIB, 4096, 16 * KIB, 1.25, false, false, 0},
-        {64 * MIB, 600000, 512 * KIB, 1.25, false, false, 0},
+        {.limit = 64 * MIB,
+         .chunk_min = 1,
+         .chunk_max = 512 * KIB,
+         .factor = 1.0001},
+        {.limit = 64 * MIB, .chunk_min = 1, .chunk_max = MIB, .factor = 100},
+        {.limit = 64 * MIB,
+         .chunk_min = 4096,
+         .chunk_max = 16 * KIB,
+         .factor = 1.25},
+        {.limit = 64 * MIB,
+         .chunk_min = 600000,
+         .chunk_max = 512 * KIB,
+         .factor = 1.25},
     };
 
     for (size_t k = 0; k < sizeof(odd) / sizeof(odd[0]); k++) {
@@ -337,6 +365,7 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, default_table_has_61_classes_up_to_chunk_max);
     tcase_add_test(t, every_size_gets_the_least_class_that_holds_it);
+    tcase_add_test(t, classes_may_be_written_down);
     tcase_add_test(t, tables_of_odd_options_still_rise);
     tcase_add_test(t, chunks_do_not_overlap_and_none_is_ref_zero);
     tcase_add_test(t, limit_holds_except_for_a_first_page);
