@@ -56,12 +56,14 @@ ok $eager, 'moves a page for a class that evicts';
 $mc = start_memcached('-m', 80);
 $c  = $mc->client;
 fill($c, 'a', 60_000, 1000);
-cmp_ok resident($mc), '>', 60e6, 'memory is in use';
+my $used = resident($mc);
+cmp_ok $used, '>', 60e6, 'memory is in use';
 is $c->ask('cache_memlimit 16'), 'OK', 'the limit is lowered';
 my $kept = wait_for { my $s = $mc->stats; !$s->{slab_reassign_running}
     && $mc->stats('slabs')->{total_malloced} <= 16 * 2**20 } 25;
 ok $kept, 'what is above it goes';
-cmp_ok resident($mc), '<', 45e6, 'back to the system';
+# Not down to a figure: sanitizers have memory of their own.
+cmp_ok $used - resident($mc), '>', 30e6, 'back to the system';
 $is = $mc->stats;
 my $there = grep { defined $c->get("a$_") } map { 60_000 - $_ } 0 .. 99;
 cmp_ok $there, '>', 0, 'some of the items are still there';
