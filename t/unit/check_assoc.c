@@ -243,18 +243,6 @@ START_TEST(walk_sees_each_once_through_growth_and_stops)
 }
 END_TEST
 
-/* ---- growth never stalls ---- */
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-
-static uint64_t thread_ns(void)
-{
-    struct timespec t;
-
-    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Told what is to come, a table grows once, and all is found in it. */
 START_TEST(grows_at_once_for_what_is_expected)
 {
@@ -284,6 +272,18 @@ START_TEST(grows_at_once_for_what_is_expected)
     assoc_expect(0);
 }
 END_TEST
+
+/* ---- growth never stalls ---- */
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+static uint64_t thread_ns(void)
+{
+    struct timespec t;
+
+    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 START_TEST(an_insert_takes_under_a_millisecond_of_cpu)
 {
