@@ -63,8 +63,8 @@ SKIP: {
     my $a    = start_memcached({
         under => $boss->under("replication=127.0.0.1:$rep"),
         port => free_port()}, '-vv');
-    like $a->stderr, qr/^<3 server listening \(replication\)$/m,
-        'the replication port is known by its name';
+    ok((wait_for { $a->stderr =~ /^<3 server listening \(replication\)$/m } 20),
+        'the replication port is known by its name');
     my $late = Activate->new;
     my $b    = start_memcached({under => $late->under, port => free_port()},
         '-x', '127.0.0.1', '-X', free_port() . ":$rep");

@@ -43,8 +43,7 @@ sub prints
 my $first = start_memcached({port => free_port()}, '-vv', '-X',
     "$first_rep:$second_rep");
 says($first, 'listen', 'the first listens');
-like $first->stderr, qr/^<\d+ server listening \(replication\)$/m,
-    'and so says -vv';
+prints($first, qr/^<\d+ server listening \(replication\)$/m, 'and so says -vv');
 
 my $connect = "connect (peer=$ip:$first_rep)";
 my $second  = start_memcached({port => free_port()}, '-vv', '-X',
