@@ -16,12 +16,8 @@ my $noop = packet('noop');
 sub speaks
 {
     my ($mc, $port) = @_;
-    my %to = defined $port ? (port => $port) : ();
-    my $text   = $mc->client;
-    my $binary = $mc->client;
-    if (defined $port) {
-        ($text, $binary) = map { Client->new(port => $port) } 1, 2;
-    }
+    my ($text, $binary)
+        = map { Client->new(port => $port // $mc->port) } 1, 2;
     $text->send("mn\r\n" . ' ' x 24);
     $binary->send($noop);
     $text->shutdown_write;
