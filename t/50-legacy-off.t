@@ -47,5 +47,6 @@ $relay->stall;
 my $early = spawn_memcached({port => free_port()}, '-x', '127.0.0.1', '-X',
     free_port() . ':' . $relay->port, '-o', 'rep_serve_early,rep_timeout=60');
 ok((wait_for { $early->try_client } 10), 'rep_serve_early: open at once');
-is $early->stats('replication')->{link_status}, 'dialing', 'and dialling on';
+ok((wait_for { $early->stats('replication')->{link_status} eq 'dialing' } 10),
+    'and dialling on');
 done_testing;
