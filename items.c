@@ -64,17 +64,19 @@ void item_set_cas(struct item *it, uint64_t cas)
     }
 }
 
-static uint64_t first_ref(const struct item *it)
+uint64_t item_chain_ref(const struct item *it)
 {
-    uint64_t ref;
+    uint64_t ref = 0;
 
-    memcpy(&ref, chain_field(it), sizeof(ref));
+    if (item_is_chained(it)) {
+        memcpy(&ref, chain_field(it), sizeof(ref));
+    }
     return ref;
 }
 
 struct item_chunk *item_chunk_first(const struct item *it)
 {
-    uint64_t ref = item_is_chained(it) ? first_ref(it) : 0;
+    uint64_t ref = item_chain_ref(it);
 
     return ref == 0 ? NULL : slabs_ptr(ref);
 }

@@ -139,6 +139,9 @@ size_t item_size(const struct item *it);
 /* Bytes the item counts for in stats: all its parts and the header. */
 size_t item_total_size(const struct item *it);
 
+/* The ref of the first piece of a chained item; 0: none, or not chained. */
+uint64_t item_chain_ref(const struct item *it);
+
 /* The pieces of a chained item, in order; NULL at the end. */
 struct item_chunk *item_chunk_first(const struct item *it);
 struct item_chunk *item_chunk_next(const struct item_chunk *chunk);

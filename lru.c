@@ -650,3 +650,66 @@ void lru_visit(unsigned slab_class, bool (*visit)(void *ctx, struct item *it),
     }
     lock_drop(&c->lock, LOCK_LRU);
 }
+
+/* ---- over a restart ------------------------------------------------------ */
+
+void lru_keep(unsigned slab_class, struct lru_kept out[ITEM_NO_QUEUE])
+{
+    const struct lru_class *c = &classes[slab_class];
+
+    for (int q = 0; q < ITEM_NO_QUEUE; q++) {
+        out[q] = (struct lru_kept){c->queue[q].head, c->queue[q].tail,
+                                   c->queue[q].count};
+    }
+}
+
+/* The item at `ref`, if it can stand in that queue behind `prev`. */
+static struct item *follow(const struct lru_class *c, enum item_queue q,
+                           uint64_t ref, uint64_t prev)
+{
+    struct item *it = slabs_chunk_at(ref);
+
+    return it != NULL &&
+                   atomic_load_explicit(&it->kind, memory_order_relaxed) ==
+                       ITEM_LINKED &&
+                   class_of(it) == c && queue_of(it) == q &&
+                   prev_ref(it) == prev
+               ? it
+               : NULL;
+}
+
+/* Each item has one item before it, and one queue: nothing is met twice. */
+static bool adopt_queue_locked(struct lru_class *c, enum item_queue q,
+                               const struct lru_kept *in)
+{
+    uint64_t ref = in->head, prev = 0;
+
+    for (uint64_t i = 0; i < in->count; i++) {
+        struct item *it = follow(c, q, ref, prev);
+
+        if (it == NULL) {
+            return false;
+        }
+        requested_add(c, (int64_t)item_total_size(it));
+        if (q == ITEM_MAIN && lru_hits(it) > 0) {
+            warm_add(c, 1);
+        }
+        prev = ref;
+        ref = next_ref(it);
+    }
+    c->queue[q] = (struct queue){in->head, in->tail, in->count};
+    return ref == 0 && prev == in->tail;
+}
+
+bool lru_adopt(unsigned slab_class, const struct lru_kept in[ITEM_NO_QUEUE])
+{
+    struct lru_class *c = &classes[slab_class];
+    bool ok = true;
+
+    lock_take(&c->lock, LOCK_LRU);
+    for (int q = 0; q < ITEM_NO_QUEUE && ok; q++) {
+        ok = adopt_queue_locked(c, (enum item_queue)q, &in[q]);
+    }
+    lock_drop(&c->lock, LOCK_LRU);
+    return ok;
+}

@@ -122,4 +122,16 @@ void lru_stats_reset(void);
 void lru_visit(unsigned slab_class, bool (*visit)(void *ctx, struct item *it),
                void *ctx);
 
+/* A queue of a class while no process runs. */
+struct lru_kept {
+    uint64_t head, tail; /* refs, 0 empty */
+    uint64_t count;
+};
+
+/* Both while no other thread runs. Items remember their places themselves:
+ * lru_adopt follows them, and believes nothing. false: they make no sense. */
+void lru_keep(unsigned slab_class, struct lru_kept out[ITEM_NO_QUEUE]);
+bool lru_adopt(unsigned slab_class,
+               const struct lru_kept in[ITEM_NO_QUEUE]) MUST_CHECK;
+
 #endif

@@ -225,6 +225,8 @@ static void make_store(void)
     config.cas = settings.use_cas;
     config.preallocate = settings.large_pages;
     config.track_sizes = settings.track_sizes;
+    config.slab_reassign = settings.slab_reassign;
+    config.memory_file = settings.memory_file;
 
     hash_init();
     clock_init();
@@ -236,15 +238,24 @@ static void make_store(void)
     if (replication.init != NULL && !replication.init(error, sizeof(error))) {
         log_fatal(EXIT_FAILURE, "%s\n", error);
     }
+    store_restored();
 }
 
-static void bind_sockets(void)
+static void bind_clients(void)
 {
     char message[LISTEN_MESSAGE];
 
-    if (!listen_bind(message) ||
-        (replication.bind != NULL &&
-         !replication.bind(message, sizeof(message)))) {
+    if (!listen_bind(message)) {
+        log_fatal(EX_OSERR, "%s\n", message);
+    }
+}
+
+static void bind_replication(void)
+{
+    char message[LISTEN_MESSAGE];
+
+    if (replication.bind != NULL &&
+        !replication.bind(message, sizeof(message))) {
         log_fatal(EX_OSERR, "%s\n", message);
     }
 }
@@ -308,8 +319,10 @@ static void set_up(void)
     host.libevent_version = event_get_version();
     prefix_enable(settings.detail_enabled);
     thread_set_host(&host);
+    /* Before the store: a cache that was kept is not lost for a taken port. */
+    bind_clients();
     make_store();
-    bind_sockets();
+    bind_replication();
     process_drop_privileges();
     process_lock_memory();
 
@@ -336,6 +349,17 @@ static void set_up(void)
 }
 
 /* ---- tear-down ----------------------------------------------------- */
+
+/* Without -e there is nothing to be kept. */
+static void save(void)
+{
+    if (!self.graceful || settings.memory_file == NULL) {
+        return;
+    }
+    if (!store_save_begin() || !store_save_end()) {
+        log_print(0, "[restart] the next start will have a clean cache\n");
+    }
+}
 
 static void tear_down(void)
 {
@@ -364,6 +388,7 @@ static void tear_down(void)
     (void)close(self.wake_fd);
     event_base_free(self.base);
     libevent_global_shutdown();
+    save();
     store_fini();
     secrets_fini();
     process_remove_pid_file();

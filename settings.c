@@ -44,6 +44,7 @@ enum format {
     SIZE,
     FIXED, /* two decimals */
     TEXT,  /* "NULL" when unset, as stock says */
+    UNSET, /* the same, but "(null)" */
     GIVEN, /* of a text: yes or no, not what it is */
     PATH,  /* "no" when unset */
     NAMED, /* "(null)" when unset, as stock says of some */
@@ -120,6 +121,10 @@ static const char *value_text(const struct row *row, char *buf)
         break;
     case PATH:
         text = *(const char *const *)p != NULL ? *(const char *const *)p : "no";
+        break;
+    case UNSET:
+        text = *(const char *const *)p != NULL ? *(const char *const *)p
+                                               : "(null)";
         break;
     case GIVEN:
         text = *(const char *const *)p != NULL ? "yes" : "no";

@@ -74,7 +74,7 @@ static void drop_evicted(struct item *it, uint64_t hv)
     store_put(it);
 }
 
-bool store_init(const struct store_config *config)
+static bool make_empty(const struct store_config *config)
 {
     struct slabs_config slabs = {
         .limit = config->memory_limit,
@@ -83,7 +83,9 @@ bool store_init(const struct store_config *config)
         .factor = config->growth_factor,
         .sizes = config->chunk_sizes,
         .sizes_n = config->chunk_sizes_n,
-        .preallocate = config->preallocate,
+        .preallocate = config->preallocate && config->memory_file == NULL,
+        .backed = config->memory_file != NULL,
+        .fd = store_restart_fd(),
     };
     struct lru_config lru = {
         .evict = config->evict,
@@ -93,14 +95,6 @@ bool store_init(const struct store_config *config)
         .drop = drop_evicted,
     };
 
-    store.config = *config;
-    store.observer = NULL;
-    atomic_store(&store.barrier, 0);
-    atomic_store(&store.flushed, 0);
-    atomic_store(&store.pending_at, 0);
-    store.flush_version = 0;
-    store.flush_at = 0;
-    items_init(config->cas);
     lru_init(&lru);
     if (!slabs_init(&slabs)) {
         return false;
@@ -113,11 +107,43 @@ bool store_init(const struct store_config *config)
     return true;
 }
 
-void store_fini(void)
+static void unmake(void)
 {
     lru_fini();
     assoc_fini();
     slabs_fini();
+}
+
+/* What was found in the file, or, if that cannot be, an empty cache. */
+static bool restore(const struct store_config *config)
+{
+    if (store_restart_load()) {
+        return true;
+    }
+    unmake();
+    return store_restart_clear() && make_empty(config);
+}
+
+bool store_init(const struct store_config *config)
+{
+    store.config = *config;
+    store.observer = NULL;
+    atomic_store(&store.barrier, 0);
+    atomic_store(&store.flushed, 0);
+    atomic_store(&store.pending_at, 0);
+    store.flush_version = 0;
+    store.flush_at = 0;
+    items_init(config->cas);
+    if (config->memory_file != NULL && !store_restart_open(config)) {
+        return false;
+    }
+    return make_empty(config) && (!store_restart_found() || restore(config));
+}
+
+void store_fini(void)
+{
+    unmake();
+    store_restart_close();
 }
 
 void store_set_hot_pct(unsigned pct)

@@ -2,7 +2,8 @@
  * store_internal - what the files of the store share; nobody else includes it.
  *
  * store.c, store_write.c, store_update.c, store_arith.c and store_meta.c are
- * the client's side, store_apply.c the peer's, store_stats.c the figures.
+ * the client's side, store_apply.c the peer's, store_stats.c the figures,
+ * store_restart.c what outlives the process.
  *
  * Layer:   2. Includes layers 0-1, store.h, assoc.h, lru.h and
  *          store_meta.h.
@@ -144,6 +145,17 @@ void store_reclaim_locked(struct assoc_stripe *s, struct item *it, uint64_t hv);
 struct item *store_live_locked(struct assoc_stripe *s,
                                const struct store_key *key,
                                enum store_miss *why);
+
+/* The memory file of store_init. Open: false with a line. Then it is empty, or
+ * something was found that store_restart_load is to restore, once slabs, queues
+ * and index are there and empty; if it cannot they are to be made anew, and the
+ * file to be cleared. */
+bool store_restart_open(const struct store_config *config) MUST_CHECK;
+bool store_restart_found(void);
+bool store_restart_load(void) MUST_CHECK;
+bool store_restart_clear(void) MUST_CHECK;
+void store_restart_close(void);
+int store_restart_fd(void);
 
 /* Tells what a look-up found: its outcome, and the item or NULL. */
 static inline void store_tell(struct store_found *found, enum store_miss why,

@@ -61,3 +61,8 @@ uint32_t clock_started(void)
 {
     return started;
 }
+
+void clock_set_started(uint32_t seconds)
+{
+    started = seconds;
+}

@@ -47,7 +47,9 @@ static inline uint32_t clock_seconds(void)
     return (uint32_t)(clock_ms() / 1000);
 }
 
-/* Unix seconds at which the process started. */
+/* Unix seconds at which the process started, or the first of those whose cache
+ * it has (set before threads). */
 uint32_t clock_started(void);
+void clock_set_started(uint32_t seconds);
 
 #endif

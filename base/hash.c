@@ -29,6 +29,11 @@ uint64_t hash_key(const char *key, size_t nkey)
     return XXH3_64bits_withSeed(key, nkey, seed);
 }
 
+uint64_t hash_bytes(const void *p, size_t n, uint64_t before)
+{
+    return XXH3_64bits_withSeed(p, n, before);
+}
+
 uint64_t hash_key_agreed(const char *key, size_t nkey)
 {
     return XXH3_64bits(key, nkey);

@@ -19,6 +19,9 @@ uint64_t hash_key(const char *key, size_t nkey);
 /* For what travels between nodes: the same everywhere, never seeded. */
 uint64_t hash_key_agreed(const char *key, size_t nkey);
 
+/* The same of any bytes, continuing from what was hashed before. */
+uint64_t hash_bytes(const void *p, size_t n, uint64_t before);
+
 /* 64 random bits from the kernel, for run ids and nonces. */
 uint64_t hash_random(void);
 
