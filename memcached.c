@@ -32,6 +32,7 @@
 #include "secrets.h"
 #include "settings.h"
 #include "store.h"
+#include "store_restart.h"
 #include "store_stats.h"
 #include "systemd.h"
 #include "thread.h"
@@ -54,8 +55,11 @@ static const struct {
     bool (*start)(void (*on_serve)(void *ctx), void *ctx, char *error,
                   size_t n);
     void (*stop)(void);
+    bool (*save)(bool (*put)(const void *p, size_t n));
+    void (*fini)(void);
     void (*stats)(bool full, row_visit *row, void *ctx);
-} replication = {HOOK(init), HOOK(bind), HOOK(start), HOOK(stop), HOOK(stats)};
+} replication = {HOOK(init), HOOK(bind), HOOK(start), HOOK(stop),
+                 HOOK(save), HOOK(fini), HOOK(stats)};
 
 enum { LINE_MAX_BYTES = 1024 };
 
@@ -356,7 +360,9 @@ static void save(void)
     if (!self.graceful || settings.memory_file == NULL) {
         return;
     }
-    if (!store_save_begin() || !store_save_end()) {
+    if (!store_save_begin() ||
+        (replication.save != NULL && !replication.save(store_save_put)) ||
+        !store_save_end()) {
         log_print(0, "[restart] the next start will have a clean cache\n");
     }
 }
@@ -389,6 +395,9 @@ static void tear_down(void)
     event_base_free(self.base);
     libevent_global_shutdown();
     save();
+    if (replication.fini != NULL) {
+        replication.fini();
+    }
     store_fini();
     secrets_fini();
     process_remove_pid_file();

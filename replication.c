@@ -27,6 +27,7 @@
 #include "repbind.h"
 #include "repdial.h"
 #include "replink.h"
+#include "repmemory.h"
 #include "reppeer.h"
 #include "repstats.h"
 #include "reptrust.h"
@@ -53,9 +54,8 @@ struct line {
 static struct {
     bool running;                /* main thread: the thread exists */
     pthread_t thread;            /* main thread */
-    uint64_t run;                /* [c] */
-    struct rep_floor *floors;    /* [c] */
-    struct rep_log *log;         /* [c] */
+    struct rep_keep memory;      /* its parts: theirs; run: [c]; the rest [r] */
+    uint64_t was;                /* [c] the run that it goes on from; 0: none */
     struct rep_core *core;       /* [r] */
     struct event_base *base;     /* [r] */
     struct replink_env env;      /* [c] */
@@ -71,12 +71,10 @@ static struct {
     unsigned events_at, nevents;     /* [r] */
     bool stepping;                   /* [r] inside perform */
     bool stopping, ended;            /* [r] */
-    uint64_t unlinked_since;         /* [r] last version of the last link */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
     uint64_t sent_before;            /* [r] sum of the items sent, last turn */
     bool crowded;                    /* [r] many came in the last turn */
     uint64_t published_at;           /* [r] ns */
-    struct rep_runs *runs;           /* [r] once started */
     struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
     struct repstats view;            /* [r] */
@@ -193,7 +191,7 @@ static void settle(const struct line *line)
         note_error(line->peer, f.error);
     }
     if (f.reader >= 0) {
-        self.unlinked_since = version_last();
+        self.memory.unlinked_since = version_last();
     }
 }
 
@@ -358,7 +356,8 @@ static void say_hello(void *ctx, struct wire_hello *out)
     store_totals(&totals);
     *out = (struct wire_hello){
         .dialect = WIRE_DIALECT,
-        .run = self.run,
+        .run = self.memory.run,
+        .was = self.was,
         .slot = version_slot(),
         .item_size_max = settings.item_size_max,
         .items = totals.curr_items,
@@ -372,7 +371,7 @@ static void do_link(struct replink *link, bool legacy)
 {
     struct rep_event ev = {.kind = REP_EV_CLOSED, .conn = replink_id(link)};
 
-    if (!replink_begin(link, legacy, self.unlinked_since)) {
+    if (!replink_begin(link, legacy, self.memory.unlinked_since)) {
         note_error(find_line(ev.conn)->peer, "out of memory for a link");
         replink_close(link);
         post(NULL, &ev);
@@ -655,7 +654,7 @@ static enum next turn(void)
     self.crowded = sent > self.sent_before + CROWD;
     self.sent_before = sent;
     reap_links();
-    rep_runs_move(self.runs);
+    rep_runs_move(self.memory.runs);
     publish_sometimes();
     if (busy) {
         return NEXT_TURN;
@@ -715,10 +714,10 @@ static void *run_thread(void *arg)
 /* What can be told before the first turn. */
 static void begin_view(void)
 {
-    self.view.log = self.log;
-    self.view.floors = self.floors;
+    self.view.log = self.memory.log;
+    self.view.floors = self.memory.floors;
     self.view.hints = self.hints;
-    self.view.run = self.run;
+    self.view.run = self.memory.run;
     self.view.npeers = reppeer_count();
     for (unsigned i = 0; i < reppeer_count(); i++) {
         self.view.peer[i].shown = self.view.peer[i].configured = true;
@@ -738,26 +737,23 @@ bool replication_init(char *error, size_t n)
     if (settings.rep_floors == 0) {
         settings.rep_floors = rep_floor_default_bytes(settings.maxbytes);
     }
-    self.floors = rep_floor_new(settings.rep_floors);
-    self.log =
-        self.floors != NULL ? rep_log_new(settings.rep_log, self.floors) : NULL;
-    self.runs =
-        self.log != NULL ? rep_runs_new(self.log, reppeer_count()) : NULL;
     self.hints = rep_hints_new(REP_HINTS_RATE);
     self.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self.runs == NULL || self.hints == NULL || self.wake < 0) {
+    if (!repmemory_new(&self.memory, reppeer_count()) || self.hints == NULL ||
+        self.wake < 0) {
         (void)snprintf(error, n,
                        "failed to allocate the replication log; "
                        "lower -o rep_log or rep_floors");
         return false;
     }
+    self.was = self.memory.run;
     do {
-        self.run = hash_random();
-    } while (self.run == 0);
+        self.memory.run = hash_random();
+    } while (self.memory.run == 0);
     rep_sweep_init(&self.sweep);
-    rep_log_on_wake(self.log, wake, NULL);
-    rep_log_set_relay(self.log, reppeer_count() > 1);
-    store_observe(rep_log_observer(self.log));
+    rep_log_on_wake(self.memory.log, wake, NULL);
+    rep_log_set_relay(self.memory.log, reppeer_count() > 1);
+    store_observe(rep_log_observer(self.memory.log));
     begin_view();
     return true;
 }
@@ -797,7 +793,7 @@ static bool make_core(void)
     static const struct reppeer_calls calls = {on_dial_connected,
                                                on_dial_failed};
     struct rep_core_config config = {
-        .run = self.run,
+        .run = self.memory.run,
         .seed = hash_random(),
         .timeout = (uint32_t)settings.rep_timeout * 1000,
         .peers = reppeer_count(),
@@ -821,13 +817,13 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
         return false;
     }
     self.env = (struct replink_env){
-        .link = {.floors = self.floors,
+        .link = {.floors = self.memory.floors,
                  .sweep = &self.sweep,
-                 .log = self.log,
-                 .runs = self.runs,
+                 .log = self.memory.log,
+                 .runs = self.memory.runs,
                  .hints = self.hints,
                  .secret = reptrust_secret(),
-                 .run = self.run,
+                 .run = self.memory.run,
                  /* Around a ring of all that are known, and once more. */
                  .hops_max = (uint8_t)(reppeer_count() + 2),
                  .hello = say_hello,
@@ -863,16 +859,27 @@ void replication_stop(void)
     wake(NULL);
     (void)pthread_join(self.thread, NULL);
     self.running = false;
+    /* Floors that came by their hash are carried out, or they would have to
+     * come again. */
+    while (rep_sweep_step(&self.sweep)) {
+    }
     free_loop();
     reptrust_fini();
     store_observe(NULL);
     rep_hints_watch(self.hints, false);
-    rep_runs_free(self.runs);
-    rep_sweep_fini(&self.sweep);
-    rep_log_free(self.log);
-    rep_floor_free(self.floors);
     close(self.wake);
     log_print(1, "replication: cleanup complete\n");
+}
+
+bool replication_save(bool (*put)(const void *p, size_t n))
+{
+    return rep_keep_save(&self.memory, put);
+}
+
+void replication_fini(void)
+{
+    rep_sweep_fini(&self.sweep);
+    repmemory_free(&self.memory);
 }
 
 /* ---- figures ---------------------------------------------------------- */

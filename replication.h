@@ -12,6 +12,8 @@
  *   replication_bind   with the other sockets, before privileges drop
  *   replication_start  after the fork of -d, with workers ready
  *   replication_stop   after the workers stopped taking requests
+ *   replication_save   where the cache is kept over a restart
+ *   replication_fini   last
  *
  * Layer:     5. Includes layers 0-4.
  * Threads:   init, bind, start and stop from the main thread; stats from any.
@@ -49,6 +51,13 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
  * threads and closes the sockets. Prints `replication: cleanup complete` at
  * -v. Does nothing when replication_start was not called. */
 void replication_stop(void);
+
+/* Hands over what the next run of this node has to know to go on from this one,
+ * in pieces; replication_init finds it in store_kept. False: `put` was. */
+bool replication_save(bool (*put)(const void *p, size_t n)) MUST_CHECK;
+
+/* Frees what replication_init made. */
+void replication_fini(void);
 
 /* Calls `row` for each row; for command_host.stats_replication. Not `full`:
  * the rows repcached adds to `stats`. Full: those of `stats replication`. */

@@ -137,7 +137,11 @@ bool store_init(const struct store_config *config)
     if (config->memory_file != NULL && !store_restart_open(config)) {
         return false;
     }
-    return make_empty(config) && (!store_restart_found() || restore(config));
+    if (make_empty(config) && (!store_restart_found() || restore(config))) {
+        return true;
+    }
+    store_restart_close();
+    return false;
 }
 
 void store_fini(void)

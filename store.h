@@ -38,42 +38,23 @@ struct store_config {
     double growth_factor;        /* -f */
     const uint32_t *chunk_sizes; /* in their place; see slabs_config.sizes */
     size_t chunk_sizes_n;
-    unsigned hot_lru_pct; /* the small queue is half of it */
-    int temp_ttl;         /* see store_set_temp_ttl */
-    bool evict;           /* false with -M */
-    bool cas;             /* false with -C: clients see cas 0 */
-    bool preallocate;     /* -L: commit all memory at start */
-    bool track_sizes;     /* keep the histogram of stats sizes */
-    bool slab_reassign;   /* has to be the same after a restart, as in stock */
+    unsigned hot_lru_pct;    /* the small queue is half of it */
+    int temp_ttl;            /* see store_set_temp_ttl */
+    bool evict;              /* false with -M */
+    bool cas;                /* false with -C: clients see cas 0 */
+    bool preallocate;        /* -L: commit all memory at start */
+    bool track_sizes;        /* keep the histogram of stats sizes */
     const char *memory_file; /* -e: the cache lies there; NULL: nowhere */
+    bool slab_reassign;      /* that of a kept cache has to be the same */
 };
 
 /* The defaults of the options; the only place tests take them from. */
 struct store_config store_config_default(void);
 
-/* Reserves memory and starts an empty cache. false with a line on standard
- * error when the memory cannot be had. Once; store_fini allows another. */
+/* Makes the cache. false with a line on standard error when the memory cannot
+ * be had. Once; store_fini allows another. */
 bool store_init(const struct store_config *config) MUST_CHECK;
-
-/* Frees everything; no other thread may use the store. */
-void store_fini(void);
-
-/* ---- over a restart (-e): while no other thread runs ------------------- */
-
-/* What the last process left beside the cache that store_init restored; NULL:
- * nothing, or nothing was restored. Until store_restored. */
-const void *store_kept(size_t *n);
-
-/* Whoever needs that has it: drops what died meanwhile, telling the observer.
- * Once, before threads start. */
-void store_restored(void);
-
-/* Leaves the cache to the next process, with what is put between the two.
- * False: without -e, or after an error, which the last one tells. The cache
- * must not change any more. */
-bool store_save_begin(void) MUST_CHECK;
-bool store_save_put(const void *p, size_t n);
-bool store_save_end(void) MUST_CHECK;
+void store_fini(void); /* no other thread may use the store */
 
 /* ---- keys ---------------------------------------------------------- */
 

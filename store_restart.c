@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "restart.h"
 #include "store_internal.h"
+#include "store_restart.h"
 
 enum { QUEUES = ITEM_NO_QUEUE, DROP_AT_ONCE = 64 };
 

@@ -166,6 +166,21 @@ static struct core_conn *find_twin(struct rep_core *core,
     return NULL;
 }
 
+/* A run that goes on from another says so: that one has ended in good order,
+ * also where its link has not. Of a stranger elsewhere nobody believes it. */
+static void end_former(struct rep_core *core, const struct core_conn *c,
+                       uint64_t was)
+{
+    for (unsigned i = 0; i < REP_CORE_CONNS && was != 0; i++) {
+        struct core_conn *old = &core->conns[i];
+
+        if (old != c && old->state == CORE_LINKED && !old->legacy &&
+            old->run == was && old->addr == c->addr) {
+            (void)core_link_cut(core, old);
+        }
+    }
+}
+
 static void on_hello(struct rep_core *core, struct core_conn *c,
                      const struct rep_event *ev)
 {
@@ -196,6 +211,7 @@ static void on_hello(struct rep_core *core, struct core_conn *c,
         core_conn_refuse(core, c, REP_REFUSAL_CLOCK);
         return;
     }
+    end_former(core, c, ev->was);
     c->slot = ev->slot;
     memcpy(c->slots, ev->slots, sizeof(c->slots));
     twin = find_twin(core, c);

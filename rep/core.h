@@ -61,7 +61,7 @@ enum rep_event_kind {
     REP_EV_ACCEPTED,      /* conn, addr, peer, configured, trusted */
     REP_EV_CONNECTED,     /* conn, peer, addr: a dial got through */
     REP_EV_DIAL_FAILED,   /* peer, cause */
-    REP_EV_HELLO,         /* conn, run, slot, slots, skew, port: a valid hello;
+    REP_EV_HELLO,         /* conn, run, was, slot, slots, skew, port: a hello;
                            * accepted: peer, configured, exact, as now known */
     REP_EV_LEGACY,        /* conn: a command of repcached 2.x came */
     REP_EV_NONSENSE,      /* conn: its first line was neither */
@@ -98,6 +98,7 @@ struct rep_event {
     enum rep_cause cause;
     enum rep_refusal refusal;
     uint64_t run;
+    uint64_t was;  /* the run that it goes on from; 0: none */
     uint16_t port; /* on which it listens, 0: it did not say; for the edge */
     uint8_t slot;
     uint64_t slots[REP_CORE_SLOTS]; /* bit per slot in use where it stands */

@@ -328,6 +328,24 @@ uint64_t rep_floor_missed(const struct rep_floor *t, int watcher, unsigned cell)
                                 memory_order_relaxed);
 }
 
+static void raise_in(struct shard *shard, atomic_ullong *mark, uint64_t version)
+{
+    lock_take(&shard->lock, LOCK_FLOOR);
+    raise_to(mark, version);
+    lock_drop(&shard->lock, LOCK_FLOOR);
+}
+
+void rep_floor_raise_past(struct rep_floor *t, unsigned cell, uint64_t version)
+{
+    raise_in(&t->shards[cell], &t->shards[cell].past, version);
+}
+
+void rep_floor_raise_missed(struct rep_floor *t, int watcher, unsigned cell,
+                            uint64_t version)
+{
+    raise_in(&t->shards[cell], &t->shards[cell].missed[watcher], version);
+}
+
 void rep_floor_stats(const struct rep_floor *t, struct rep_floor_stats *out)
 {
     *out = (struct rep_floor_stats){.places =

@@ -111,6 +111,11 @@ uint64_t rep_floor_past(const struct rep_floor *t, unsigned cell);
 uint64_t rep_floor_missed(const struct rep_floor *t, int watcher,
                           unsigned cell);
 
+/* The same marks as a last process left them: each only rises. */
+void rep_floor_raise_past(struct rep_floor *t, unsigned cell, uint64_t version);
+void rep_floor_raise_missed(struct rep_floor *t, int watcher, unsigned cell,
+                            uint64_t version);
+
 /* Figures: floors held, places, floors dropped since the start. */
 struct rep_floor_stats {
     uint64_t count, places, dropped;

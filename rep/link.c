@@ -204,7 +204,8 @@ bool rep_link_begin(struct rep_link *link, bool legacy, uint64_t unlinked_since)
         return false;
     }
     link->run = legacy ? rep_runs_meet_legacy(link->env->runs, node)
-                       : rep_runs_meet(link->env->runs, link->hello.run, node);
+                       : rep_runs_meet(link->env->runs, link->hello.run,
+                                       link->hello.was, node);
     if (link->run == NULL) {
         return false;
     }

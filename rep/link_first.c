@@ -148,6 +148,7 @@ static void tell_hello(struct rep_link *link)
         .kind = REP_EV_HELLO,
         .conn = link->id,
         .run = hello->run,
+        .was = hello->was,
         .slot = hello->slot,
         .skew = link->figures.skew_ms,
         .port = hello->port,

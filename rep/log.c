@@ -510,6 +510,17 @@ void rep_log_close(struct rep_log *log, int reader)
     rep_floor_unwatch(log->floors, reader);
 }
 
+void rep_log_start_at(struct rep_log *log, uint64_t pos)
+{
+    lock_take(&log->lock, LOCK_REP_LOG);
+    assert(head_of(log) == 0 && log->top == 0);
+    atomic_store_explicit(&log->head, pos, memory_order_relaxed);
+    log->oldest = pos;
+    log->head_at = log->oldest_at = pos % log->bytes;
+    log->segment_end = pos >> log->segment_shift << log->segment_shift;
+    lock_drop(&log->lock, LOCK_REP_LOG);
+}
+
 void rep_log_set_relay(struct rep_log *log, bool relay)
 {
     /* Partner: the load in on_change. */

@@ -163,6 +163,10 @@ uint64_t rep_log_raise_low(struct rep_log *log, int reader);
  * anew when one of them moved. */
 void rep_log_set_low(struct rep_log *log, uint64_t low);
 
+/* Over a restart, while no other thread runs: positions go on from there, as if
+ * all before was overwritten. Before anything is appended or opened. */
+void rep_log_start_at(struct rep_log *log, uint64_t pos);
+
 /* Figures; any thread. */
 struct rep_log_stats {
     uint64_t appended;    /* entries */

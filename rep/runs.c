@@ -121,11 +121,23 @@ static void link_now(struct rep_runs *runs, struct rep_run *r, uint64_t node)
     r->linked_at = ++runs->links;
 }
 
-struct rep_run *rep_runs_meet(struct rep_runs *runs, uint64_t run,
+/* The record of a run that went on as another; not while it is linked: then
+ * somebody else has the name of the other, too. */
+static struct rep_run *find_former(struct rep_runs *runs, uint64_t was)
+{
+    struct rep_run *r = was != 0 ? find(runs, was) : NULL;
+
+    return r != NULL && !r->linked ? r : NULL;
+}
+
+struct rep_run *rep_runs_meet(struct rep_runs *runs, uint64_t run, uint64_t was,
                               uint64_t node)
 {
     struct rep_run *r = find(runs, run);
 
+    if (r == NULL) {
+        r = find_former(runs, was);
+    }
     if (r == NULL) {
         r = make(runs);
     } else if (r->linked) {
@@ -200,4 +212,62 @@ void rep_runs_move(struct rep_runs *runs)
         least = 0;
     }
     rep_log_set_low(runs->log, least);
+}
+
+/* ---- over a restart ----------------------------------------------------- */
+
+const struct rep_run *rep_runs_next(const struct rep_runs *runs,
+                                    const struct rep_run *before)
+{
+    const struct rep_run *next = NULL;
+
+    for (unsigned i = 0; i < REP_RUNS; i++) {
+        const struct rep_run *r = &runs->run[i];
+
+        if (in_use(r) && !r->legacy &&
+            (before == NULL || r->linked_at > before->linked_at) &&
+            (next == NULL || r->linked_at < next->linked_at)) {
+            next = r;
+        }
+    }
+    return next;
+}
+
+uint64_t rep_runs_met(const struct rep_runs *runs, unsigned i)
+{
+    return i < runs->n_met ? runs->met[i] : 0;
+}
+
+bool rep_runs_met_legacy(const struct rep_runs *runs)
+{
+    return runs->legacy;
+}
+
+struct rep_run *rep_runs_restore(struct rep_runs *runs,
+                                 const struct rep_run *record)
+{
+    struct rep_run *r = NULL;
+    int reader;
+
+    /* All are away, so it would push out another one. */
+    if (find(runs, record->run) == NULL && runs->links < REP_RUNS) {
+        r = make(runs);
+    }
+    if (r != NULL) {
+        reader = r->reader;
+        *r = *record;
+        r->reader = reader;
+        r->linked = r->legacy = false;
+        r->low = 0;
+        r->linked_at = ++runs->links;
+    }
+    return r;
+}
+
+void rep_runs_restore_met(struct rep_runs *runs, uint64_t node, bool legacy)
+{
+    runs->legacy = runs->legacy || legacy;
+    if (node != 0) {
+        meet_node(runs, node);
+    }
 }

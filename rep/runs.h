@@ -65,10 +65,11 @@ struct rep_runs *rep_runs_new(struct rep_log *log, unsigned expected);
 /* Takes `runs`; NULL is allowed. */
 void rep_runs_free(struct rep_runs *runs);
 
-/* The record of a run that links now. It is made when it is not there: its
+/* The record of a run that links now; `was`: the run that it goes on from (0:
+ * none), whose record it takes over. It is made when it is not there: its
  * reader begins at the head, it has missed what is past, acknowledged nothing.
  * NULL: the run is linked already, or there is no room, all being linked. */
-struct rep_run *rep_runs_meet(struct rep_runs *runs, uint64_t run,
+struct rep_run *rep_runs_meet(struct rep_runs *runs, uint64_t run, uint64_t was,
                               uint64_t node) MUST_CHECK;
 
 /* The same for a peer without runs. It acknowledges nothing: the least low
@@ -86,5 +87,22 @@ void rep_runs_settled(struct rep_runs *runs, struct rep_run *run);
 /* Moves the low marks of linked runs that have settled and are owed no scan,
  * and tells the log the least of all. Once a turn. */
 void rep_runs_move(struct rep_runs *runs);
+
+/* ---- over a restart: while no other thread runs ----------------------- */
+
+/* The record behind `before` (NULL: the first) in the order in which they
+ * linked last, those of legacy peers left out; NULL at the end. */
+const struct rep_run *rep_runs_next(const struct rep_runs *runs,
+                                    const struct rep_run *before);
+
+/* Node i that was met, 0 behind the last; whether one of them was legacy. */
+uint64_t rep_runs_met(const struct rep_runs *runs, unsigned i);
+bool rep_runs_met_legacy(const struct rep_runs *runs);
+
+/* Makes a record like that one, of a run that is away, with a reader of its
+ * own; NULL: no room, or it is there. */
+struct rep_run *rep_runs_restore(struct rep_runs *runs,
+                                 const struct rep_run *record) MUST_CHECK;
+void rep_runs_restore_met(struct rep_runs *runs, uint64_t node, bool legacy);
 
 #endif

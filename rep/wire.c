@@ -247,6 +247,7 @@ enum hello_field {
     HELLO_NONCE,
     HELLO_REFUSED,
     HELLO_ITEMS,
+    HELLO_WAS,
     HELLO_FIELDS
 };
 
@@ -256,6 +257,7 @@ static const char *const hello_names[HELLO_FIELDS] = {
     [HELLO_CLOCK] = "clock",     [HELLO_FLAGS] = "flags",
     [HELLO_PORT] = "port",       [HELLO_NONCE] = "nonce",
     [HELLO_REFUSED] = "refused", [HELLO_ITEMS] = "items",
+    [HELLO_WAS] = "was",
 };
 
 static const struct {
@@ -384,6 +386,8 @@ static bool parse_hello_value(enum hello_field field, struct word w,
         return parse_refusal(w, h);
     case HELLO_ITEMS:
         return util_parse_u64(w.p, w.n, &h->items);
+    case HELLO_WAS:
+        return parse_hex(w.p, w.n, &h->was) && h->was != 0;
     case HELLO_FIELDS:
         break;
     }
@@ -520,6 +524,9 @@ char *wire_format_hello(char *buf, const struct wire_hello *h)
     }
     if (h->port != 0) {
         p = util_format_u64(PUT(p, " port="), h->port);
+    }
+    if (h->was != 0) {
+        p = put_hex(PUT(p, " was="), h->was);
     }
     if (h->has_nonce) {
         p = put_nonce(PUT(p, " nonce="), h->nonce);

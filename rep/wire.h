@@ -84,6 +84,7 @@ struct wire_hello {
     uint8_t refused;  /* enum wire_refusal; else only `dialect` is set */
     uint32_t dialect; /* the greatest it speaks */
     uint64_t run;     /* random id of this life of its store, not 0 */
+    uint64_t was;     /* the run that it goes on from, 0: none */
     uint8_t slot;
     uint64_t slots[4];      /* bit per slot in use, its own and its peers' */
     uint64_t item_size_max; /* -I; larger items are sent as floors */

@@ -262,14 +262,14 @@ void __wrap_rep_runs_part(struct rep_runs *runs, struct rep_run *run)
 }
 
 struct rep_run *__real_rep_runs_meet(struct rep_runs *runs, uint64_t run,
-                                     uint64_t node);
+                                     uint64_t was, uint64_t node);
 struct rep_run *__wrap_rep_runs_meet(struct rep_runs *runs, uint64_t run,
-                                     uint64_t node);
+                                     uint64_t was, uint64_t node);
 struct rep_run *__wrap_rep_runs_meet(struct rep_runs *runs, uint64_t run,
-                                     uint64_t node)
+                                     uint64_t was, uint64_t node)
 {
     return __real_rep_runs_meet(runs, broken(RUNS_ARE_TOLD_APART) ? node : run,
-                                node);
+                                was, node);
 }
 
 uint64_t __real_rep_floor_missed(const struct rep_floor *t, int watcher,

@@ -95,6 +95,23 @@ START_TEST(other_run_of_a_peer_asks_for_its_place_alone)
 }
 END_TEST
 
+START_TEST(run_that_goes_on_from_another_ends_its_link)
+{
+    begin_mesh(5);
+    EXPECT(ACCEPTED(3, EXACT(0)), "");
+    EXPECT(HELLO(3, 11, .was = 10, EXACT(0)),
+           "'close'; listening; close 1; hello 3; 'accept'; link 3; "
+           "catch up 3");
+    ck_assert_uint_eq(rep_core_peer_conn(core, 0), 3);
+    /* From elsewhere anybody could say so. */
+    EXPECT(EV(.kind = REP_EV_ACCEPTED, .conn = 4, .addr = 78, EXACT(0)), "");
+    EXPECT(HELLO(4, 12, .was = 11, EXACT(0)), "beat 3");
+    /* Nor does it end any other. */
+    EXPECT(ACCEPTED(5, EXACT(1)), "");
+    EXPECT(HELLO(5, 21, .was = 19, EXACT(1)), "beat 2");
+}
+END_TEST
+
 START_TEST(two_who_wait_ask_for_two_places)
 {
     begin_mesh(5);
@@ -402,6 +419,7 @@ static Suite *suite(void)
     tcase_add_test(script, silent_peer_is_waited_for_though_another_has_copied);
     tcase_add_test(script, other_run_of_a_peer_asks_for_its_place_alone);
     tcase_add_test(script, two_who_wait_ask_for_two_places);
+    tcase_add_test(script, run_that_goes_on_from_another_ends_its_link);
     tcase_add_test(script, free_place_goes_to_whose_it_is);
     tcase_add_test(script, broken_copy_is_waited_for_again);
     tcase_add_test(script, stranger_is_refused_in_words);

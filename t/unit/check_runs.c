@@ -70,7 +70,7 @@ static bool leaves_floor(uint64_t version)
 
 static struct rep_run *meet(uint64_t run, uint64_t node)
 {
-    struct rep_run *r = rep_runs_meet(runs, run, node);
+    struct rep_run *r = rep_runs_meet(runs, run, 0, node);
 
     ck_assert_ptr_nonnull(r);
     ck_assert(r->linked);
@@ -146,7 +146,7 @@ START_TEST(a_run_is_linked_once)
 {
     struct rep_run *r = meet(7, 70);
 
-    ck_assert_ptr_null(rep_runs_meet(runs, 7, 70));
+    ck_assert_ptr_null(rep_runs_meet(runs, 7, 0, 70));
     ck_assert(r->linked);
     rep_runs_part(runs, r);
     ck_assert_ptr_eq(meet(7, 70), r);
@@ -376,7 +376,7 @@ START_TEST(the_one_away_for_longest_makes_room)
     for (unsigned i = 0; i < REP_RUNS; i++) {
         r[i] = meet(100 + i, i);
     }
-    ck_assert_ptr_null(rep_runs_meet(runs, 7, 70));
+    ck_assert_ptr_null(rep_runs_meet(runs, 7, 0, 70));
     ck_assert_ptr_null(rep_runs_meet_legacy(runs, 70));
     rep_runs_part(runs, r[3]);
     rep_runs_part(runs, r[5]);
@@ -386,7 +386,7 @@ START_TEST(the_one_away_for_longest_makes_room)
     ck_assert_ptr_eq(meet(7, 70), r[4]);
     ck_assert_ptr_eq(meet(8, 80), r[5]);
     ck_assert_ptr_eq(meet(103, 3), r[3]);
-    ck_assert_ptr_null(rep_runs_meet(runs, 104, 4)); /* forgotten */
+    ck_assert_ptr_null(rep_runs_meet(runs, 104, 0, 4)); /* forgotten */
 }
 END_TEST
 

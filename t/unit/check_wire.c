@@ -218,6 +218,7 @@ static struct wire_hello sample(void)
 {
     struct wire_hello h = {.dialect = WIRE_DIALECT,
                            .run = 0x0123456789abcdefULL,
+                           .was = 0xfedcba9876543210ULL,
                            .slot = 200,
                            .item_size_max = MIB,
                            .items = 123456789012,
@@ -253,6 +254,7 @@ START_TEST(hello_comes_back_as_it_was_said)
     ck_assert(wire_parse_hello(msg.line, msg.line_len, &heard));
     ck_assert_uint_eq(heard.dialect, said.dialect);
     ck_assert_uint_eq(heard.run, said.run);
+    ck_assert_uint_eq(heard.was, said.was);
     ck_assert_uint_eq(heard.slot, said.slot);
     ck_assert_uint_eq(heard.item_size_max, said.item_size_max);
     ck_assert_uint_eq(heard.clock_ms, said.clock_ms);
@@ -274,6 +276,7 @@ START_TEST(longest_hello_is_under_512_bytes)
     struct wire_hello h = {
         .dialect = UINT32_MAX,
         .run = UINT64_MAX,
+        .was = UINT64_MAX,
         .slot = UINT8_MAX,
         .slots = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
         .item_size_max = UINT64_MAX,
@@ -316,6 +319,9 @@ START_TEST(hello_ignores_unknown_fields_only)
     ck_assert(hello_ok("repcached3 2 " FIELDS " port=65535"));
     ck_assert(!hello_ok("repcached3 2 " FIELDS " port=65536"));
     ck_assert(!hello_ok("repcached3 2 " FIELDS " port="));
+    ck_assert(hello_ok("repcached3 2 " FIELDS " was=fedcba9876543210"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " was=0000000000000000"));
+    ck_assert(!hello_ok("repcached3 2 " FIELDS " was=1"));
     ck_assert(!hello_ok("repcached3"));
     ck_assert(!hello_ok("repcached4 1 " FIELDS));
 }
