@@ -9,6 +9,7 @@ use FindBin;
 use Test::More;
 
 use lib "$FindBin::Bin/lib";
+use Changes;
 use Memcached;
 use Pair;
 
@@ -23,30 +24,14 @@ my @keys = map { "key$_" } 1 .. 3_000;
 
 sub partial { my $sum = 0; $sum += $_ for rows('partial_copies_sent', @mc); return $sum }
 
-# One change of a key that the other side changes, too.
-sub change
-{
-    my ($side) = @_;
-    my $key  = $keys[rand @keys];
-    my $kind = int rand 20;
-    return "delete $key\r\n"                                    if $kind < 3;
-    return "incr $key " . int(rand 100) . "\r\n"                if $kind < 6;
-    return "append $key 0 0 1\r\n$side\r\n"                     if $kind < 8;
-    return "touch $key " . (1000 + 100 * int rand 9) . "\r\n" if $kind < 9;
-    return sprintf "set %s %d 0 %d\r\n%s\r\n", $key, $side, 3, 100 + int rand 800
-        if $kind < 17;
-    my $value = $side x rand 3_000;
-    return sprintf "set %s %d 0 %d\r\n%s\r\n", $key, $side, length $value, $value;
-}
-
 for my $round (1 .. 6) {
-    my @lists = map { my $side = $_; [map { change($side) } 1 .. 5_000] } 0, 1;
+    my @lists = map { [map { draw_change($keys[rand @keys]) } 1 .. 5_000] } 0, 1;
     if ($round % 3 == 0) {
-        splice @$_, rand @$_, 0, "flush_all\r\n" for @lists;
+        splice @$_, rand @$_ / 2, 0, any_flush() for @lists;
     }
     # The even ones: the link does not move while they are written.
     $relay->stall if $round % 2 == 0;
-    is join(' ', requests(\@c, @lists)), '', 'every change was answered';
+    is join(' ', make_changes(\@c, @lists)), '', 'every change was answered';
     $relay->heal;
     agree_ok(\@mc, \@keys, 20, "storm $round");
     my %has = map { $_ => 1 } keys %{contents($one, @keys)};

@@ -43,7 +43,15 @@ sub new
         buf     => '',
         eof     => 0,
         timeout => $opt{timeout} // 30,
+        opt     => \%opt,
     }, $class;
+}
+
+# Another connection to where this one goes, each time the same.
+sub beside
+{
+    my ($self) = @_;
+    return $self->{beside} //= Client->new(%{$self->{opt}}) // die "no other: $!\n";
 }
 
 sub sock { return $_[0]{sock} }

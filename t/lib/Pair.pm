@@ -15,6 +15,7 @@ use Exporter qw(import);
 use Test::More;
 use Time::HiRes qw(time);
 
+use Changes;
 use Memcached;
 
 our @EXPORT = qw(
@@ -79,31 +80,17 @@ sub requests
 }
 
 my $STORM_KEYS = 200;
+my $END_SLOP   = 5;     # ends differ by clocks
 
 sub storm_keys { return map { "storm$_" } 1 .. $STORM_KEYS }
 
-# One change of a key that the other sides change too.
-sub _change
-{
-    my $key   = 'storm' . (1 + int rand $STORM_KEYS);
-    my $value = rand 2 < 1 ? int rand 1000 : 'v' x rand 2000;
-    my $flags = int rand 2**32;
-    my $kind  = int rand 10;
-    return "delete $key\r\n"             if $kind == 0;
-    return "incr $key 7\r\n"             if $kind == 1;
-    return "decr $key 1000\r\n"          if $kind == 2;
-    return "touch $key -1\r\n"           if $kind == 3;
-    my $verb = (qw(add replace append prepend), ('set') x 6)[$kind];
-    return sprintf "%s %s %d 0 %d\r\n%s\r\n", $verb, $key, $flags,
-        length $value, $value;
-}
-
-# $count random changes on every side at once.
+# $count random changes, of keys that the others change too, on every side at once.
 sub storm
 {
     my ($clients, $count) = @_;
-    my @bad = requests($clients,
-        map { [map { _change() } 1 .. $count] } @$clients);
+    my @keys = storm_keys();
+    my @bad  = make_changes($clients,
+        map { [map { draw_change($keys[rand @keys]) } 1 .. $count] } @$clients);
     is "@bad", '', 'every change was answered' if @bad;
     return;
 }
@@ -191,8 +178,49 @@ sub differing
     return @differ;
 }
 
+# What is told of these keys by meta commands: flags, cas, length, the key as it was
+# given, who is to make it anew; the seconds left follow a tab.
+sub _marks
+{
+    my ($mc, @keys) = @_;
+    my ($c, @all) = ($mc->client);
+    while (my @some = splice @keys, 0, 500) {
+        $c->send(join '', map({ "mg $_ t f c s k\r\n" } @some), "mn\r\n");
+        push @all, split /\r\n/, $c->read_ending("MN\r\n");
+        pop @all;
+    }
+    return map { s/ t(-?\d+)(.*)/$2\t$1/r } @all;
+}
+
+# The keys whose marks are not the same, or whose ends are over 5 s apart. All is to be
+# in sync: who asks the first daemon wins stale items, and at the others they are won.
+sub marked_otherwise
+{
+    my ($mc, @keys) = @_;
+    my (@first, @bad);
+    for my $one (@$mc) {
+        my @has = _marks($one, @keys);
+        @first = map { s/ X W\t/ Z X\t/r } @has if !@first;
+        @has = @first if $one == $mc->[0];
+        die 'keys without an answer' if @has != @keys;
+        push @bad, map { "$keys[$_]: $first[$_], $has[$_]" =~ s/\t/ t/gr }
+            grep { $has[$_] ne $first[$_] && !_alike($has[$_], $first[$_]) } 0 .. $#keys;
+        wait_for { in_sync(@$mc) } 10;
+    }
+    return @bad;
+}
+
+# But for the seconds that pass between two questions, and those that ends may differ.
+sub _alike
+{
+    my @has  = map { /\A(.*)\t(-?\d+)\z/ ? [$1, $2] : return 0 } @_;
+    my @left = map { $_->[1] } @has;
+    return $has[0][0] eq $has[1][0] && abs($left[0] - $left[1]) <= $END_SLOP
+        && !grep({ $_ < 0 } @left);
+}
+
 # One test: within $bound seconds all are linked, each has what the others had
-# to tell, and all hold the same of these keys.
+# to tell, and all hold the same of these keys; then, that all have the same marks.
 sub agree_ok
 {
     my ($mc, $keys, $bound, $name) = @_;
@@ -204,7 +232,11 @@ sub agree_ok
     }
     $bound;
     ok $ok, sprintf '%s: equal after %.2f s', $name, time - $start;
-    return if $ok;
+    if ($ok) {
+        my @bad = marked_otherwise($mc, @$keys);
+        return is join('; ', grep { defined } @bad[0 .. 7]), '',
+            "$name: ends and marks are equal";
+    }
     diag 'link: ', join ' ', rows('link_status', @$mc), rows('in_sync', @$mc);
     diag scalar @differ, " of them differ: @differ[0 .. ($#differ & 7)]" if @differ;
     return;
