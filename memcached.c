@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/task.h"
 #include "base/version.h"
 #include "command.h"
 #include "crawler.h"
@@ -264,6 +265,14 @@ static void bind_replication(void)
     }
 }
 
+static void begin_task(void)
+{
+    if (!privileges_drop(PRIVILEGES_WORKER)) {
+        log_fatal(EXIT_FAILURE,
+                  "Failed to set a seccomp profile on a thread\n");
+    }
+}
+
 /* Threads inherit a mask in which only the main thread hears signals. */
 static void start_threads(void)
 {
@@ -275,6 +284,7 @@ static void start_threads(void)
     if (!threads_start(self.base, (unsigned)settings.num_threads)) {
         exit(EXIT_FAILURE); /* it said why */
     }
+    task_on_begin(begin_task);
     if (!mover_start() || (settings.lru_crawler && !crawler_enable())) {
         log_fatal(EXIT_FAILURE, "failed to start the background threads\n");
     }

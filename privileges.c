@@ -79,6 +79,7 @@ static const int of_all[] = {
     SCMP_SYS(sendmmsg),
     SCMP_SYS(sendmsg),
     SCMP_SYS(sendto),
+    SCMP_SYS(seccomp), /* of a thread's own threads: can only take away */
     SCMP_SYS(set_robust_list),
     SCMP_SYS(setsockopt),
     SCMP_SYS(shutdown),

@@ -5,6 +5,8 @@
 
 enum { SECOND = 1000000000 };
 
+static void (*on_begin)(void); /* constant once tasks run */
+
 static struct timespec after(uint64_t ns)
 {
     struct timespec t;
@@ -40,6 +42,9 @@ static void *task_main(void *arg)
     struct task *task = arg;
 
     (void)prctl(PR_SET_NAME, task->name);
+    if (on_begin != NULL) {
+        on_begin();
+    }
     while (task_sleep(task, task->slice(task->ctx))) {
     }
     return NULL;
@@ -57,6 +62,11 @@ static bool make_condition(pthread_cond_t *condition)
            pthread_cond_init(condition, &attr) == 0;
     (void)pthread_condattr_destroy(&attr);
     return made;
+}
+
+void task_on_begin(void (*begin)(void))
+{
+    on_begin = begin;
 }
 
 bool task_start(struct task *task)

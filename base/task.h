@@ -38,6 +38,10 @@ struct task {
         .mutex = PTHREAD_MUTEX_INITIALIZER,                                    \
     }
 
+/* What every thread of a task calls before its first slice; NULL: nothing.
+ * Before tasks start. */
+void task_on_begin(void (*begin)(void));
+
 /* False: there is no thread to be had. */
 bool task_start(struct task *task) MUST_CHECK;
 

@@ -43,6 +43,9 @@ sub exercise
         like $c->read_to(qr/\AEND\r\n/), qr/\ASTAT /, $ask;
     }
     $c->says("flush_all\r\n", "OK\r\n");
+    for my $ask ('lru_crawler disable', 'lru_crawler enable', 'slabs automove 2') {
+        $c->says("$ask\r\n", "OK\r\n"); # by threads of their own
+    }
     my @many = map { $mc->client } 1 .. 20;
     is scalar(grep { ($_->ask('version') // '') =~ /^VERSION/ } @many), 20,
         'connections';
