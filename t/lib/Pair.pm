@@ -194,7 +194,7 @@ sub _marks
 
 # The keys whose marks are not the same, or whose ends are over 5 s apart. All is to be
 # in sync: who asks the first daemon wins stale items, and at the others they are won.
-sub marked_otherwise
+sub _marked_otherwise
 {
     my ($mc, @keys) = @_;
     my (@first, @bad);
@@ -233,7 +233,7 @@ sub agree_ok
     $bound;
     ok $ok, sprintf '%s: equal after %.2f s', $name, time - $start;
     if ($ok) {
-        my @bad = marked_otherwise($mc, @$keys);
+        my @bad = _marked_otherwise($mc, @$keys);
         return is join('; ', grep { defined } @bad[0 .. 7]), '',
             "$name: ends and marks are equal";
     }

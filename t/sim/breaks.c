@@ -40,6 +40,8 @@ enum rule {
     GONE_IS_ANSWERED,
     WANT_IS_ANSWERED,
     RUNS_ARE_TOLD_APART,
+    MARKS_TRAVEL,
+    CAS_IDS_TRAVEL,
     RULES
 };
 
@@ -70,6 +72,8 @@ static const char *const names[RULES] = {
     [GONE_IS_ANSWERED] = "what is offered and was removed is gone (6.2)",
     [WANT_IS_ANSWERED] = "what is offered and lacks is wanted (6.4)",
     [RUNS_ARE_TOLD_APART] = "a new run is sent everything (5.1)",
+    [MARKS_TRAVEL] = "a mark is one with its version",
+    [CAS_IDS_TRAVEL] = "a cas of a client's choice is one with its version",
     [FLUSHES_TRAVEL] = "a live flush is sent (7)",
 };
 
@@ -121,6 +125,27 @@ uint64_t __wrap_rep_floor_get(struct rep_floor *t, uint64_t hash);
 uint64_t __wrap_rep_floor_get(struct rep_floor *t, uint64_t hash)
 {
     return broken(FLOORS_REFUSE) ? 0 : __real_rep_floor_get(t, hash);
+}
+
+enum store_applied __real_store_apply(const struct store_key *key,
+                                      const struct store_incoming *in,
+                                      const void *value, size_t n);
+enum store_applied __wrap_store_apply(const struct store_key *key,
+                                      const struct store_incoming *in,
+                                      const void *value, size_t n);
+enum store_applied __wrap_store_apply(const struct store_key *key,
+                                      const struct store_incoming *in,
+                                      const void *value, size_t n)
+{
+    struct store_incoming other = *in;
+
+    if (broken(MARKS_TRAVEL)) {
+        other.bits = 0;
+    }
+    if (broken(CAS_IDS_TRAVEL)) {
+        other.cas = 0;
+    }
+    return __real_store_apply(key, &other, value, n);
 }
 
 enum store_applied __real_store_apply_floor(const struct store_key *key,

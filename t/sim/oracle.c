@@ -179,12 +179,15 @@ static struct item *raw(unsigned node, unsigned key)
                       k.len);
 }
 
-/* FNV-1a of value and flags. */
+/* FNV-1a of all that is one with a version: value, flags, cas, marks. */
 static uint64_t hash_of(const struct item *it)
 {
     static unsigned char value[256 * KIB];
+    unsigned marks = it->bits & (ITEM_B64KEY | ITEM_STALE | ITEM_TOKEN_SENT);
     uint64_t h = 0xcbf29ce484222325U ^ item_flags(it);
 
+    h = (h ^ item_cas(it)) * 0x100000001b3U;
+    h = (h ^ marks) * 0x100000001b3U;
     item_copy_out(it, 0, value, it->nbytes);
     for (size_t i = 0; i < it->nbytes; i++) {
         h = (h ^ value[i]) * 0x100000001b3U;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/version.h"
 #include "sim.h"
+#include "store_meta.h"
 
 #define HEAL_MS   25000 /* everything heals within */
 #define QUIET_MS  4000  /* then nothing is sent for so long */
@@ -126,6 +127,88 @@ static void look(const struct store_key *key)
     }
 }
 
+/* What only some protocols ask for. Cas ids are few, so that some are met, or
+ * greater than all versions. */
+static uint64_t draw_cas(void)
+{
+    return sim_chance(40) ? 0 : sim_chance(80) ? 1 + sim_below(4) : UINT64_MAX;
+}
+
+static void store_on_terms(const struct store_key *key)
+{
+    static const enum store_mode modes[] = {STORE_SET, STORE_REPLACE,
+                                            STORE_APPEND, STORE_PREPEND};
+    struct store_terms terms = {.attrs = {sim_below(4), draw_expiry()},
+                                .mode = modes[sim_below(4)],
+                                .compare = sim_chance(40),
+                                .older = sim_chance(50),
+                                .b64key = sim_chance(20),
+                                .vivify = sim_chance(50),
+                                .vivify_exptime = draw_expiry(),
+                                .cas = draw_cas(),
+                                .new_cas = draw_cas()};
+    struct store_stored stored;
+    char value[16];
+
+    (void)snprintf(value, sizeof(value), "%08x", (unsigned)sim_random());
+    (void)!store_set_on(key, &terms, value, 8, &stored);
+}
+
+static void fetch(const struct store_key *key)
+{
+    struct store_fetch how = {.vivify = sim_chance(50),
+                              .touch = sim_chance(30),
+                              .recache = sim_chance(50),
+                              .threshold = 150,
+                              .exptime = draw_expiry(),
+                              .vivify_exptime = draw_expiry(),
+                              .vivify_cas = draw_cas()};
+    struct store_fetched fetched;
+    struct item *it = store_fetch_hold(key, &how, &fetched);
+
+    if (it != NULL) {
+        store_release(it);
+    }
+}
+
+static void mark(const struct store_key *key)
+{
+    struct store_mark how = {.compare = sim_chance(20),
+                             .stale = sim_chance(70),
+                             .empty = sim_chance(40),
+                             .touch = sim_chance(30),
+                             .exptime = draw_expiry(),
+                             .flags = sim_below(4),
+                             .cas = draw_cas(),
+                             .new_cas = draw_cas()};
+
+    (void)!store_mark(key, &how, NULL);
+}
+
+static void sum_on_terms(const struct store_key *key)
+{
+    struct store_sum how = {.incr = sim_chance(50),
+                            .touch = sim_chance(30),
+                            .vivify = sim_chance(60),
+                            .exptime = draw_expiry(),
+                            .vivify_exptime = draw_expiry(),
+                            .delta = sim_below(1000),
+                            .initial = sim_below(1000),
+                            .cas = sim_chance(80) ? 0 : draw_cas(),
+                            .new_cas = draw_cas()};
+    struct store_result result;
+
+    (void)!store_sum(key, &how, &result, NULL);
+}
+
+static void write_meta(const struct store_key *key)
+{
+    static void (*const kinds[])(const struct store_key *) = {
+        store_on_terms, fetch, mark, sum_on_terms};
+
+    kinds[sim_below(4)](key);
+}
+
 static void flush(void)
 {
     if (sim_has(SIM_FLUSH_LATER) && sim_chance(50)) {
@@ -175,6 +258,8 @@ static void operate(void)
         crowd(n, &key);
     } else if (sim_has(SIM_TOUCH) && sim_chance(30)) {
         touch(&key);
+    } else if (sim_has(SIM_META) && sim_chance(40)) {
+        write_meta(&key);
     } else if (what < 62) {
         write_something(&key, what);
     } else if (what < 80) {

@@ -51,7 +51,8 @@ enum sim_feature {
     SIM_SLOW = 1 << 10,       /* little room in the sockets */
     SIM_OVERRUN = 1 << 11,    /* the log holds a dozen changes */
     SIM_TRUSTED = 1 << 12,    /* silence for 1 s makes a legacy peer */
-    SIM_ALL = (1 << 13) - 1,
+    SIM_META = 1 << 13,       /* marks, cas ids of a client's choice */
+    SIM_ALL = (1 << 14) - 1,
 };
 
 struct sim_plan {
