@@ -6,7 +6,6 @@ use strict;
 use warnings;
 
 use Errno qw(EAGAIN EWOULDBLOCK EINTR);
-use IO::Select;
 use IO::Socket::IP;
 use IO::Socket::UNIX;
 use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF IPPROTO_TCP TCP_NODELAY);
@@ -125,11 +124,13 @@ sub _read_while
 {
     my ($self, $done, $seconds) = @_;
     my $end = time + ($seconds // $self->{timeout});
-    my $sel = IO::Select->new($self->{sock});
+    # Not IO::Select: it walks all descriptors below this one.
+    my $rd = '';
     until ($done->() || $self->{eof}) {
         my $left = $end - time;
         last if $left <= 0;
-        $self->_fill if $sel->can_read($left);
+        vec($rd, fileno $self->{sock}, 1) = 1;
+        $self->_fill if select($rd, undef, undef, $left) > 0;
     }
     return $done->();
 }
