@@ -46,7 +46,7 @@ my $c = $mc->client;
 is_deeply [($c->gets('a'))[0, 1]], ['abc', 2**32 - 1], 'an item of the copy';
 like $mc->stderr, qr/: connect \(peer=\S+\)\n.*: marugoto copying\n.*: start\n/s,
     'and the lines of 2.x';
-is $mc->stats('replication')->{dialect}, 'legacy', 'dialect';
+ok((wait_for { $mc->stats('replication')->{dialect} eq 'legacy' } 5), 'dialect');
 
 $c->set('b', 'hi', 2**31);
 hears($link, qr/^rep b 2147483648 0 2 \d+\r\nhi\r\n/m, 'a set');
