@@ -7,6 +7,7 @@
 #include "base/product.h"
 #include "command_admin.h"
 #include "command_meta.h"
+#include "dump.h"
 #include "lookup.h"
 #include "mover.h"
 #include "prefix.h"
@@ -17,6 +18,8 @@
 #include "store_stats.h"
 #include "upload.h"
 #include "value.h"
+#include "watch.h"
+#include "watching.h"
 
 enum {
     BATCH = 16,  /* keys of a multiget whose cache misses overlap */
@@ -139,6 +142,8 @@ static enum get_result get_one(struct command *cmd, int fd,
                                const struct store_key *key)
 {
     enum get_result result = GET_DONE;
+    bool watched = watch_wanted(WATCH_FETCHERS);
+    struct watch_item seen;
     enum store_miss why;
     struct item *it;
 
@@ -148,6 +153,9 @@ static enum get_result get_one(struct command *cmd, int fd,
         return GET_FULL;
     }
     it = get_hold(req, key, &why);
+    if (UNLIKELY(watched)) {
+        seen = lookup_seen(fd, key, it);
+    }
     if (it == NULL) {
         value_count_miss(cmd, wants_touch(req));
     } else if (LIKELY(value_is_small(it))) {
@@ -159,6 +167,9 @@ static enum get_result get_one(struct command *cmd, int fd,
         return result;
     }
     lookup_count(cmd, key, why);
+    if (UNLIKELY(watched)) {
+        watch_item_get(&seen, (enum watch_got)why);
+    }
     if (UNLIKELY(prefix_enabled())) {
         prefix_count(key->ptr, key->len, settings.prefix_delimiter,
                      it == NULL ? PREFIX_GET : PREFIX_HIT);
@@ -281,6 +292,7 @@ static void run_arith(struct command *cmd, int fd, const struct request *req)
         store_arith(&key, incr, req->number, &result, NULL, &found);
 
     lookup_count(cmd, &key, found.why);
+    lookup_tell(fd, &key, &found);
     switch (status) {
     case STORE_OK:
         lookup_count_arith(cmd, incr, true, found.slab_class);
@@ -302,19 +314,21 @@ static void run_arith(struct command *cmd, int fd, const struct request *req)
     }
 }
 
-static void run_delete(struct command *cmd, const struct request *req)
+static void run_delete(struct command *cmd, int fd, const struct request *req)
 {
     struct store_key key = lookup_key(req);
     struct store_found found;
     enum store_status status = store_delete(&key, 0, &found);
 
     lookup_count(cmd, &key, found.why);
+    lookup_tell(fd, &key, &found);
     if (UNLIKELY(prefix_enabled())) {
         prefix_count(key.ptr, key.len, settings.prefix_delimiter,
                      PREFIX_DELETE);
     }
     if (status == STORE_OK) {
         COUNT(cmd->counters, delete_hits);
+        lookup_tell_deleted(fd, &key, &found, "delete");
         lookup_count_class(cmd, found.slab_class, CLASS_DELETE_HITS);
         reply_silently(cmd, req->noreply, REPLY_DELETED);
     } else {
@@ -323,11 +337,12 @@ static void run_delete(struct command *cmd, const struct request *req)
     }
 }
 
-static void run_touch(struct command *cmd, const struct request *req)
+static void run_touch(struct command *cmd, int fd, const struct request *req)
 {
     struct store_key key = lookup_key(req);
     enum store_miss why;
     struct item *it = store_touch_hold(&key, store_exptime(req->exptime), &why);
+    struct store_found found = lookup_found(why, it);
 
     COUNT(cmd->counters, cmd_touch);
     if (it != NULL) {
@@ -339,6 +354,7 @@ static void run_touch(struct command *cmd, const struct request *req)
         COUNT(cmd->counters, touch_misses);
     }
     lookup_count(cmd, &key, why);
+    lookup_tell(fd, &key, &found);
     reply_silently(cmd, req->noreply,
                    it != NULL ? REPLY_TOUCHED : REPLY_NOT_FOUND);
 }
@@ -444,10 +460,10 @@ static enum command_result run_simple(struct command *cmd, int fd,
         run_arith(cmd, fd, req);
         break;
     case VERB_DELETE:
-        run_delete(cmd, req);
+        run_delete(cmd, fd, req);
         break;
     case VERB_TOUCH:
-        run_touch(cmd, req);
+        run_touch(cmd, fd, req);
         break;
     case VERB_FLUSH_ALL:
         run_flush_all(cmd, fd, req);
@@ -476,11 +492,16 @@ static enum command_result run_simple(struct command *cmd, int fd,
         admin_lru(cmd, fd, req);
         break;
     case VERB_LRU_CRAWLER:
+        if (dump_is_meant(req)) {
+            return dump_run(cmd, fd, req);
+        }
         admin_lru_crawler(cmd, fd, req);
         break;
     case VERB_EXTSTORE:
         admin_extstore(cmd, fd, req);
         break;
+    case VERB_WATCH:
+        return watching_run(cmd, fd, req);
     case VERB_SHUTDOWN:
         return run_shutdown(cmd, fd, req);
     case VERB_QUIT:

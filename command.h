@@ -55,10 +55,15 @@ struct command_host {
     const char *libevent_version;      /* the row of `stats` */
 };
 
+struct stream; /* stream.h */
+
 struct command {
     struct out *out;           /* the worker's */
     struct counters *counters; /* the worker's */
     const struct command_host *host;
+    struct stream *stream;   /* set by a command that answers STREAM */
+    void (*wake)(void *ctx); /* wakes the worker, from any thread */
+    void *wake_ctx;
 };
 
 struct upload_meta;
@@ -85,6 +90,7 @@ enum command_result {
     COMMAND_DONE,   /* answered; *used bytes of data were consumed */
     COMMAND_FULL,   /* output is full: send it, then run the same request */
     COMMAND_UPLOAD, /* *upload was filled in, *used bytes of data taken */
+    COMMAND_STREAM, /* answered; the connection is cmd->stream's, takes it */
     /* From here on the connection ends. */
     COMMAND_CLOSE,   /* answered; close once that is sent */
     COMMAND_HANG_UP, /* the same, but the peer may be sending the rest of a

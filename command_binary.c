@@ -13,6 +13,7 @@
 #include "stats_binary.h"
 #include "upload_binary.h"
 #include "value.h"
+#include "watch.h"
 
 enum { FLAGS_SIZE = 4 };
 
@@ -180,18 +181,28 @@ static enum command_result run_get(struct command *cmd, int fd,
     bool touch = req->verb != BINARY_GET;
     struct store_key key = key_of(req);
     char *start = out_tail(cmd->out);
+    bool watched = watch_wanted(WATCH_FETCHERS);
+    struct watch_item seen;
     enum get_result result;
     enum store_miss why;
+    struct item *it;
 
     /* A touch must not be done twice, so what may need a flush comes first. */
     if (out_space(cmd->out) < VALUE_ROOM || (touch && out_has_refs(cmd->out))) {
         return COMMAND_FULL;
     }
-    result = get_one(cmd, req, get_hold(req, &key, &why));
+    it = get_hold(req, &key, &why);
+    if (UNLIKELY(watched)) {
+        seen = lookup_seen(fd, &key, it);
+    }
+    result = get_one(cmd, req, it);
     if (UNLIKELY(result == GET_FULL)) {
         return COMMAND_FULL;
     }
     note_get(cmd, &key, why, result != GET_MISS);
+    if (UNLIKELY(watched)) {
+        watch_item_get(&seen, (enum watch_got)why);
+    }
     if (LIKELY(result == GET_HIT)) {
         echo_hit(fd, start);
     } else if (result == GET_MISS) {
@@ -246,6 +257,7 @@ static void run_arith(struct command *cmd, int fd,
     char digits[sizeof(uint64_t)];
 
     lookup_count(cmd, &key, number.found.why);
+    lookup_tell(fd, &key, &number.found);
     if (UNLIKELY(log_wanted(3)) && number.created) {
         lookup_log(&key, STORE_ABSENT); /* the look-up of the add */
     }
@@ -286,6 +298,7 @@ static void run_delete(struct command *cmd, int fd,
     enum store_status status = store_delete(&key, req->cas, &found);
 
     lookup_count(cmd, &key, found.why);
+    lookup_tell(fd, &key, &found);
     if (UNLIKELY(prefix_enabled())) {
         prefix_count(key.ptr, key.len, settings.prefix_delimiter,
                      PREFIX_DELETE);

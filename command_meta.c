@@ -310,11 +310,13 @@ static enum command_result run_get(struct command *cmd, int fd,
     struct store_key key = key_of(req, m);
     struct hit hit = {.m = m, .ends = ends_of(m)};
     enum command_result result = COMMAND_DONE;
+    struct store_found found;
     bool with_value;
 
     if (out_space(cmd->out) < HIT_ROOM || !fetch(cmd, &key, &hit)) {
         return COMMAND_FULL;
     }
+    found = lookup_found(hit.fetched.why, hit.it);
     if (hit.it == NULL) {
         answer_miss(cmd, fd, &hit);
     } else {
@@ -328,6 +330,7 @@ static enum command_result run_get(struct command *cmd, int fd,
     }
     if (result == COMMAND_DONE) {
         lookup_count(cmd, &key, hit.fetched.why);
+        lookup_tell(fd, &key, &found);
     }
     return result;
 }
@@ -369,6 +372,10 @@ static void run_delete(struct command *cmd, int fd, const struct request *req,
     enum store_status status = store_mark(&key, &mark, &found);
 
     lookup_count(cmd, &key, found.why);
+    lookup_tell(fd, &key, &found);
+    if (status == STORE_OK && !mark.stale && !mark.empty) {
+        lookup_tell_deleted(fd, &key, &found, "md");
+    }
     count_delete(cmd, status, &mark, found.slab_class);
     if (status == STORE_NO_MEMORY) {
         reply_fixed(cmd, fd, false, REPLY_NO_MEMORY);
@@ -456,6 +463,7 @@ static void run_arith(struct command *cmd, int fd, const struct request *req,
     sum = sum_of(m, &ends, incr);
     status = store_sum(&key, &sum, &result, &found);
     lookup_count(cmd, &key, found.why);
+    lookup_tell(fd, &key, &found);
     switch (status) {
     case STORE_OK:
         if (!result.made) {
@@ -538,6 +546,7 @@ static void run_debug(struct command *cmd, int fd, const struct request *req)
 {
     struct meta m;
     struct store_key key;
+    struct store_found found;
     enum store_miss why;
     struct item *it;
     enum reply wrong = meta_parse_debug(req->rest, req->end, &m);
@@ -549,6 +558,7 @@ static void run_debug(struct command *cmd, int fd, const struct request *req)
     COUNT(cmd->counters, cmd_meta);
     key = key_of(req, &m);
     it = store_hold(&key, &why);
+    found = lookup_found(why, it);
     if (it != NULL) {
         out_wrote(cmd->out, put_debug(out_tail(cmd->out), it));
         store_release(it);
@@ -556,6 +566,7 @@ static void run_debug(struct command *cmd, int fd, const struct request *req)
         reply_text(cmd, fd, false, "EN");
     }
     lookup_count(cmd, &key, why);
+    lookup_tell(fd, &key, &found);
 }
 
 /* ---- all of them ------------------------------------------------------ */

@@ -12,12 +12,15 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "conn_stream.h"
 #include "counters.h"
 #include "proto/binary.h"
 #include "proto/out.h"
 #include "proto/textauth.h"
 #include "settings.h"
+#include "stream.h"
 #include "udp.h"
+#include "watch.h"
 
 #define CONN_MAGIC     0x636f6e6eU
 #define CONN_SET_MAGIC 0x73657473U
@@ -60,9 +63,10 @@ static const struct {
     [CONN_READ] = {"conn_read", TO(PARSE_CMD) | TO(CLOSING)},
     [CONN_PARSE_CMD] = {"conn_parse_cmd", TO(NEW_CMD) | TO(WAITING) |
                                               TO(NREAD) | TO(SWALLOW) |
-                                              TO(CLOSING)},
+                                              TO(WATCH) | TO(CLOSING)},
     [CONN_NREAD] = {"conn_nread", TO(NEW_CMD) | TO(SWALLOW) | TO(CLOSING)},
     [CONN_SWALLOW] = {"conn_swallow", TO(NEW_CMD) | TO(CLOSING)},
+    [CONN_WATCH] = {"conn_watch", TO(NEW_CMD) | TO(CLOSING)},
     [CONN_MWRITE] = {"conn_mwrite", TO(NEW_CMD) | TO(SWALLOW) | TO(CLOSING)},
     [CONN_CLOSING] = {"conn_closing", TO(CLOSED)},
     [CONN_CLOSED] = {"conn_closed", 0},
@@ -174,7 +178,7 @@ static void conn_unpark(struct conn *c)
 
     if (parked != &nothing && !parked->queued && parked->spill == NULL &&
         parked->held == NULL && parked->pending == NULL &&
-        parked->upload == NULL) {
+        parked->upload == NULL && parked->stream == NULL) {
         free(parked);
         c->parked = &nothing;
     }
@@ -188,6 +192,7 @@ static void drop_parked(struct conn *c)
         return;
     }
     queue_leave(c);
+    conn_stream_end(c);
     if (parked->upload != NULL) {
         upload_abandon(parked->upload);
         free(parked->upload);
@@ -213,6 +218,7 @@ void conn_close(struct conn *c)
     lock_drop(&set->lock, LOCK_QUEUE);
     conn_set_state(c, CONN_CLOSED);
     conn_tls_end(c);
+    conn_tell_closed(c);
     (void)close(c->fd);
     drop_parked(c);
     conn_auth_end(c);
@@ -312,6 +318,8 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
     lock_drop(&set->lock, LOCK_QUEUE);
     atomic_fetch_add_explicit(&set->open_count, 1, memory_order_relaxed);
     COUNT(set->counters, total_connections);
+    conn_note_peer(c);
+    conn_tell_new(c);
     if (protocol == CONN_ASCII) {
         log_print(2, "<%d new ascii client connection.\n", fd);
     } else if (protocol == CONN_BINARY) {
@@ -348,6 +356,7 @@ static ssize_t send_vectors(struct conn *c, const struct iovec *iov, unsigned n)
         }
         log_print(1, "Failed to write, and not due to blocking: %s\n",
                   strerror(errno));
+        c->reason = CONN_ERROR;
         return -1;
     }
     counter_add(&c->set->counters->bytes_written, (uint64_t)sent);
@@ -401,21 +410,10 @@ enum sent conn_flush(struct conn *c)
     return conn_watch(c, true) ? SENT_BLOCKED : SENT_BROKEN;
 }
 
-/* The peer has read everything: takes input again, first what is here. */
-static void conn_drained(struct conn *c)
+void conn_resume(struct conn *c)
 {
     struct parked *parked = c->parked;
 
-    out_pending_free(parked->pending);
-    parked->pending = NULL;
-    if (c->hanging_up) {
-        conn_hang_up(c);
-        return;
-    }
-    if (c->closing) {
-        conn_close(c);
-        return;
-    }
     (void)event_del(&c->event);
     if (!conn_watch(c, false)) {
         conn_close(c);
@@ -433,6 +431,24 @@ static void conn_drained(struct conn *c)
         return;
     }
     conn_unpark(c);
+}
+
+/* The peer has read everything: takes input again, first what is here. */
+static void conn_drained(struct conn *c)
+{
+    struct parked *parked = c->parked;
+
+    out_pending_free(parked->pending);
+    parked->pending = NULL;
+    if (c->hanging_up) {
+        conn_hang_up(c);
+    } else if (c->closing) {
+        conn_close(c);
+    } else if (parked->stream != NULL) {
+        conn_stream_go_on(c);
+    } else {
+        conn_resume(c);
+    }
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -517,6 +533,7 @@ static size_t conn_got(struct conn *c, ssize_t n)
     }
     if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
         c->eof = true;
+        c->reason = n == 0 ? CONN_NORMAL : CONN_ERROR;
     }
     return 0;
 }
@@ -534,19 +551,29 @@ static void read_slot(struct conn *c)
     }
 }
 
-/* Bytes, or none for a while, after we hung up. */
-static void on_ignored(evutil_socket_t fd, short what, void *arg)
+void conn_read_away(struct conn *c)
 {
-    struct conn *c = conn_cast(arg);
     struct conn_set *set = c->set;
-    uint32_t since = atomic_load_explicit(&c->last, memory_order_relaxed);
+    struct iovec room = {set->slots[set->taken].buf, SLOT_BYTES};
 
     assert(set->taken < CONN_SLOTS);
     if (set->taken == 0) {
         clock_tick();
     }
+    (void)conn_got(c, c->tls == NULL
+                          ? recv(c->fd, room.iov_base, room.iov_len, 0)
+                          : conn_tls_read(c, &room, 1));
+}
+
+/* Bytes, or none for a while, after we hung up. */
+static void on_ignored(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = conn_cast(arg);
+    uint32_t since = atomic_load_explicit(&c->last, memory_order_relaxed);
+
+    (void)fd;
     if ((what & EV_READ) != 0) {
-        (void)conn_got(c, recv(fd, set->slots[set->taken].buf, SLOT_BYTES, 0));
+        conn_read_away(c);
     }
     if (c->eof || (what & EV_TIMEOUT) != 0 ||
         clock_seconds() > since + HANG_UP_SECONDS) {
@@ -601,6 +628,20 @@ static void conn_wait(struct conn *c, enum turn turn)
     conn_rest(c);
 }
 
+/* What follows the request that made a stream runs after it. */
+static void conn_hand_over(struct conn *c)
+{
+    if (keep_rest(c)) {
+        conn_stream_begin(c);
+    } else {
+        struct stream *stream = c->set->command.stream;
+
+        out_discard(&c->set->out);
+        stream->kind->end(stream);
+        conn_close(c);
+    }
+}
+
 /* Sends, and leaves the connection as its turn ended. */
 static void conn_settle(struct conn *c, enum turn turn)
 {
@@ -612,6 +653,10 @@ static void conn_settle(struct conn *c, enum turn turn)
     if (turn == TURN_DROP) {
         out_discard(&c->set->out);
         conn_close(c);
+        return;
+    }
+    if (turn == TURN_STREAM) {
+        conn_hand_over(c);
         return;
     }
     sent = turn == TURN_BLOCKED ? SENT_BLOCKED : conn_flush(c);
@@ -756,6 +801,11 @@ bool conn_set_pass(struct conn_set *set)
     while ((c = TAILQ_FIRST(&set->runnable)) != NULL &&
            c->parked->queued_pass != set->pass) {
         clock_tick();
+        if (c->parked->stream != NULL) {
+            queue_leave(c);
+            conn_stream_run(c);
+            continue;
+        }
         take_slot(c);
         if (UNLIKELY(c->tls != NULL)) {
             read_some(c); /* what no event will tell of */
@@ -764,28 +814,9 @@ bool conn_set_pass(struct conn_set *set)
     }
     run_slots(set);
     bury_dead(set);
+    watch_flush();
     set->pass++;
     return !TAILQ_EMPTY(&set->runnable);
-}
-
-void conn_set_sweep(struct conn_set *set)
-{
-    uint32_t now = clock_seconds();
-    struct conn *c = LIST_FIRST(&set->open);
-
-    while (settings.idle_timeout > 0 && c != NULL) {
-        struct conn *next = LIST_NEXT(c, link);
-        uint32_t last = atomic_load_explicit(&c->last, memory_order_relaxed);
-
-        if (c->transport == CONN_TCP && c->slot == NULL &&
-            c->parked->pending == NULL && now > last &&
-            now - last > (uint32_t)settings.idle_timeout) {
-            log_print(2, "Closing idle fd %d\n", c->fd);
-            COUNT(set->counters, idle_kicks);
-            conn_close(c);
-        }
-        c = next;
-    }
 }
 
 static bool set_init_slots(struct conn_set *set)
@@ -816,6 +847,7 @@ struct conn_set *conn_set_new(struct event_base *base,
     LIST_INIT(&set->pool);
     LIST_INIT(&set->open);
     LIST_INIT(&set->udps);
+    LIST_INIT(&set->watching);
     set->counters = counters_new();
     if (set->counters == NULL || !out_init(&set->out)) {
         free(set);
@@ -836,6 +868,7 @@ void conn_set_free(struct conn_set *set)
     struct conn *c;
 
     while ((c = LIST_FIRST(&set->open)) != NULL) {
+        c->reason = CONN_SHUTDOWN;
         conn_close(c);
     }
     udp_close_all(set);
@@ -853,48 +886,7 @@ void conn_set_free(struct conn_set *set)
 
 /* ---- from any thread ----------------------------------------------- */
 
-size_t conn_set_open_count(struct conn_set *set)
-{
-    return atomic_load_explicit(&set->open_count, memory_order_relaxed);
-}
-
-size_t conn_set_structures(struct conn_set *set)
-{
-    return atomic_load_explicit(&set->structures, memory_order_relaxed);
-}
-
 uint64_t conn_closed_count(void)
 {
     return atomic_load_explicit(&closed_count, memory_order_relaxed);
-}
-
-static void view_conn(struct conn *c, struct conn_view *view)
-{
-    socklen_t local = sizeof(view->local);
-    socklen_t peer = sizeof(view->peer);
-    uint32_t now = clock_seconds();
-    uint32_t last = atomic_load_explicit(&c->last, memory_order_relaxed);
-
-    *view = (struct conn_view){.fd = c->fd,
-                               .state = conn_state(c),
-                               .idle_seconds = now > last ? now - last : 0};
-    /* A reset connection has no peer any more: AF_UNSPEC remains. */
-    (void)getsockname(c->fd, (struct sockaddr *)&view->local, &local);
-    (void)getpeername(c->fd, (struct sockaddr *)&view->peer, &peer);
-}
-
-size_t conn_set_view(struct conn_set *set, struct conn_view *views, size_t room)
-{
-    struct conn *c;
-    size_t n = 0;
-
-    lock_take(&set->lock, LOCK_QUEUE);
-    LIST_FOREACH (c, &set->open, link) {
-        if (n < room) {
-            view_conn(c, &views[n++]);
-        }
-    }
-    n += udp_view_locked(set, views + n, room - n);
-    lock_drop(&set->lock, LOCK_QUEUE);
-    return n;
 }

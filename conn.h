@@ -40,6 +40,7 @@ enum conn_state {
     CONN_PARSE_CMD, /* its bytes are in a slot; requests run */
     CONN_NREAD,     /* a value is coming in */
     CONN_SWALLOW,   /* a refused value is coming in, or what may be one */
+    CONN_WATCH,     /* it belongs to a stream */
     CONN_MWRITE,    /* the peer does not read: waiting to send */
     CONN_CLOSING,   /* to be closed once its output is sent */
     CONN_CLOSED,
@@ -53,6 +54,14 @@ struct conn_set; /* the connections of one worker */
  * memory. Borrows both arguments for good. */
 struct conn_set *conn_set_new(struct event_base *base,
                               const struct command_host *host);
+
+/* How the set is woken, by any thread, holding LOCK_QUEUE: `wake` takes no
+ * lock and makes the worker call conn_set_woken. Before the set has any
+ * connection. */
+void conn_set_on_wake(struct conn_set *set, void (*wake)(void *ctx), void *ctx);
+
+/* Those of its connections that watch may have something to send. */
+void conn_set_woken(struct conn_set *set);
 
 /* Closes every connection and frees the set. */
 void conn_set_free(struct conn_set *set);

@@ -3,7 +3,8 @@
  *
  * conn.c is the life of connections, their input and output; conn_run.c runs
  * their requests; conn_auth.c listens to those of whom nothing is known yet;
- * conn_tls.c stands between the requests and an encrypted socket.
+ * conn_tls.c stands between the requests and an encrypted socket;
+ * conn_stream.c sends what streams have; conn_tell.c tells who is there.
  *
  * Layer:   5. Includes layers 0-4 and conn.h.
  * Threads: the owning worker, except for what is marked otherwise.
@@ -14,6 +15,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,29 +44,41 @@ struct parked {
     struct held *held;           /* a request under way, or NULL */
     struct out_pending *pending; /* output under way, or NULL */
     struct upload *upload;       /* a value under way, or NULL */
+    struct stream *stream;       /* to which it was handed over, or NULL */
+    LIST_ENTRY(conn) watching;   /* set->watching, while that is for good */
+};
+
+/* Why a connection ends, for those who watch connevents. */
+enum conn_reason {
+    CONN_NORMAL,
+    CONN_ERROR,
+    CONN_IDLE,
+    CONN_SHUTDOWN,
 };
 
 /* [c] constant after conn_open  [a] atomic  [w] owning worker only
  * [Q] changed by the owning worker under the set's lock */
 struct conn {
-    uint32_t magic;        /* [c] */
-    int fd;                /* [c] */
-    struct event event;    /* [w] */
-    struct conn_set *set;  /* [c] */
-    LIST_ENTRY(conn) link; /* [Q] set->open, set->dead or the pool */
-    struct parked *parked; /* [w] change it after conn_park only */
-    struct slot *slot;     /* [w] of this pass, or NULL */
-    struct textauth *auth; /* [w] what it says before it is known, or NULL */
-    struct saslauth *sasl; /* [w] who it is, once it began to say */
-    struct tls *tls;       /* [w] NULL: it speaks in clear */
-    atomic_uint last;      /* [a] Unix second of the last request */
-    atomic_uchar state;    /* [a] enum conn_state; conn_set_state */
-    uint8_t transport;     /* [c] enum conn_transport */
-    uint8_t protocol;      /* [w] enum conn_protocol */
-    bool eof;              /* [w] the peer sends no more */
-    bool closing;          /* [w] close once pending is sent */
-    bool hanging_up;       /* [w] the same, but by conn_hang_up */
-    bool answering;        /* [w] TLS has to send before it reads on */
+    uint32_t magic;           /* [c] */
+    int fd;                   /* [c] */
+    struct event event;       /* [w] */
+    struct conn_set *set;     /* [c] */
+    LIST_ENTRY(conn) link;    /* [Q] set->open, set->dead or the pool */
+    struct parked *parked;    /* [w] change it after conn_park only */
+    struct slot *slot;        /* [w] of this pass, or NULL */
+    struct textauth *auth;    /* [w] what it says before it is known, or NULL */
+    struct saslauth *sasl;    /* [w] who it is, once it began to say */
+    struct tls *tls;          /* [w] NULL: it speaks in clear */
+    struct sockaddr_in6 peer; /* [c] or an IPv4 one; unspecified: a UNIX one */
+    atomic_uint last;         /* [a] Unix second of the last request */
+    atomic_uchar state;       /* [a] enum conn_state; conn_set_state */
+    uint8_t transport;        /* [c] enum conn_transport */
+    uint8_t protocol;         /* [w] enum conn_protocol */
+    uint8_t reason;           /* [w] enum conn_reason */
+    bool eof;                 /* [w] the peer sends no more */
+    bool closing;             /* [w] close once pending is sent */
+    bool hanging_up;          /* [w] the same, but by conn_hang_up */
+    bool answering;           /* [w] TLS has to send before it reads on */
 };
 
 _Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
@@ -93,6 +107,7 @@ struct conn_set {
     char *buffers;                   /* [c] the memory of the slots */
     struct iovec stage;              /* [c] small pieces for TLS, or empty */
     struct conn_queue runnable;      /* [w] their spill can run */
+    struct conn_list watching;       /* [w] those with a stream for good */
     struct conn_list dead;           /* [w] closed in this pass */
     struct conn_list pool;           /* [w] free structures */
     struct conn_block *blocks;       /* [w] all structures */
@@ -140,6 +155,7 @@ enum turn {
     TURN_GO,      /* with the next request */
     TURN_HUNGRY,  /* it needs more bytes */
     TURN_YIELD,   /* it had its share: others first */
+    TURN_STREAM,  /* it is handed over to set->command.stream */
     TURN_BLOCKED, /* its peer does not read */
     TURN_CLOSE,   /* close once all is sent */
     TURN_HANG_UP, /* the same; read what still comes, but run none of it */

@@ -112,6 +112,8 @@ enum turn conn_run_one(struct conn *c, struct ahead *a)
             return run_done(c, a);
         case COMMAND_UPLOAD:
             return begin_upload(c, &upload);
+        case COMMAND_STREAM:
+            return TURN_STREAM;
         case COMMAND_CLOSE:
             return TURN_CLOSE;
         case COMMAND_HANG_UP:

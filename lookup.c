@@ -46,3 +46,47 @@ void lookup_count_arith(struct command *cmd, bool incr, bool hit,
         counter_add(incr ? &c->incr_misses : &c->decr_misses, 1);
     }
 }
+
+_Static_assert((int)WATCH_FOUND == (int)STORE_HIT &&
+                   (int)WATCH_NOT_FOUND == (int)STORE_ABSENT &&
+                   (int)WATCH_EXPIRED == (int)STORE_EXPIRED &&
+                   (int)WATCH_FLUSHED == (int)STORE_FLUSHED,
+               "the same outcomes in the same order");
+
+static struct watch_item item_of(int fd, const struct store_key *key,
+                                 const struct store_found *found)
+{
+    return (struct watch_item){.key = key->ptr,
+                               .nkey = key->len,
+                               .slab_class = found->slab_class,
+                               .nbytes = found->nbytes,
+                               .fd = fd};
+}
+
+void lookup_tell_found(int fd, const struct store_key *key,
+                       const struct store_found *found)
+{
+    struct watch_item it = item_of(fd, key, found);
+
+    watch_item_get(&it, (enum watch_got)found->why);
+}
+
+void lookup_tell_removed(int fd, const struct store_key *key,
+                         const struct store_found *found, const char *by)
+{
+    struct watch_item it = item_of(fd, key, found);
+
+    watch_item_deleted(&it, by);
+}
+
+void lookup_tell_of(int fd, const struct store_key *key)
+{
+    enum store_miss why;
+    struct item *it = store_hold(key, &why);
+    struct watch_item seen = lookup_seen(fd, key, it);
+
+    if (it != NULL) {
+        store_release(it);
+    }
+    watch_item_get(&seen, (enum watch_got)why);
+}

@@ -431,6 +431,7 @@ static void victim_locked(struct lru_class *c, struct item *it)
     n->evicted_time = clock_seconds() -
                       atomic_load_explicit(&it->accessed, memory_order_relaxed);
     n->direct_reclaims++;
+    cfg.evicting(it);
     if (queue_of(it) == ITEM_SMALL) {
         ghost_add_locked(c, hv);
     }

@@ -40,6 +40,8 @@ struct lru_config {
     /* Takes an item, already out of its queue, out of the index and frees it;
      * its stripe and the LRU lock are held. */
     void (*drop)(struct item *it, uint64_t hv);
+    /* An item is about to be evicted that is not dead; the same locks. */
+    void (*evicting)(const struct item *it);
 };
 
 void lru_init(const struct lru_config *config);

@@ -37,6 +37,8 @@
 #include "store_stats.h"
 #include "systemd.h"
 #include "thread.h"
+#include "watch.h"
+#include "watching.h"
 
 /* What a build without replication lacks; nothing else here knows. */
 #ifdef ENABLE_REPLICATION
@@ -233,6 +235,7 @@ static void make_store(void)
     config.slab_reassign = settings.slab_reassign;
     config.memory_file = settings.memory_file;
 
+    store_on_eviction(watching_evicted);
     hash_init();
     clock_init();
     version_init(VERSIONS, (uint8_t)hash_random());
@@ -333,6 +336,9 @@ static void set_up(void)
     host.libevent_version = event_get_version();
     prefix_enable(settings.detail_enabled);
     thread_set_host(&host);
+    if (!watch_init()) {
+        log_fatal(EXIT_FAILURE, "Failed to allocate memory for watchers\n");
+    }
     /* Before the store: a cache that was kept is not lost for a taken port. */
     bind_clients();
     make_store();

@@ -127,5 +127,7 @@ void options_take_ssl_keyformat(char *arg);
 void options_take_ssl_verify_mode(char *arg);
 void options_take_ssl_wbuf_size(char *arg);
 void options_take_ssl_min_version(char *arg);
+void options_take_watcher_logbuf(char *arg);
+void options_take_worker_logbuf(char *arg);
 
 #endif

@@ -261,3 +261,18 @@ void options_take_read_buf_limit(char *arg)
     settings.read_buf_mem_limit =
         (size_t)options_strict_number(arg, "read_buf_mem_limit") * MIB;
 }
+
+static size_t logbuf_size(const char *arg, const char *name)
+{
+    return (size_t)options_strict_number(arg, name) * KIB;
+}
+
+void options_take_watcher_logbuf(char *arg)
+{
+    settings.watcher_logbuf_size = logbuf_size(arg, "watcher_logbuf_size");
+}
+
+void options_take_worker_logbuf(char *arg)
+{
+    settings.worker_logbuf_size = logbuf_size(arg, "worker_logbuf_size");
+}

@@ -74,6 +74,20 @@ static void drop_evicted(struct item *it, uint64_t hv)
     store_put(it);
 }
 
+static void (*on_eviction)(const struct item *it); /* [c] NULL: nobody */
+
+static void evicting(const struct item *it)
+{
+    if (on_eviction != NULL) {
+        on_eviction(it);
+    }
+}
+
+void store_on_eviction(void (*evicted)(const struct item *it))
+{
+    on_eviction = evicted;
+}
+
 static bool make_empty(const struct store_config *config)
 {
     struct slabs_config slabs = {
@@ -93,6 +107,7 @@ static bool make_empty(const struct store_config *config)
         .temp_ttl = config->temp_ttl,
         .dead = dead,
         .drop = drop_evicted,
+        .evicting = evicting,
     };
 
     lru_init(&lru);

@@ -108,8 +108,7 @@ void store_on_rise(store_rose *rose, void *ctx);
 void store_watch_rises(bool on);
 
 /* Makes the item of a key warmer for eviction as so many accesses do, without
- * being one: not fetched, access time as it was, nobody told. False: not here.
- */
+ * being one: not fetched, access time as it was, nobody told. False: absent. */
 bool store_warm(const struct store_key *key, unsigned hits);
 
 /* Ends the hold that store_hold began. */
@@ -195,6 +194,7 @@ void store_cancel(struct item *it);
 struct store_found {
     enum store_miss why;
     unsigned slab_class; /* of the item; 0: none */
+    uint32_t nbytes;     /* of its value, as it was found */
 };
 
 /* Deletes; with cas != 0 only that one (EXISTS otherwise). `found` may be

@@ -164,6 +164,7 @@ static inline void store_tell(struct store_found *found, enum store_miss why,
     if (found != NULL) {
         found->why = why;
         found->slab_class = it != NULL ? it->slab_class : 0;
+        found->nbytes = it != NULL ? it->nbytes : 0;
     }
 }
 

@@ -68,4 +68,8 @@ void store_dump_class(unsigned slab_class, store_visit *visit, void *ctx);
 bool store_set_limit(size_t bytes) MUST_CHECK;
 size_t store_limit(void);
 
+/* Sets who is told of items that are evicted alive; they are read in the call,
+ * under their stripe and an LRU lock. Before threads start. */
+void store_on_eviction(void (*evicted)(const struct item *it));
+
 #endif

@@ -24,6 +24,7 @@
 #include "settings.h"
 #include "store.h"
 #include "udp.h"
+#include "watch.h"
 
 #define WORKER_MAGIC 0x776f726bU
 
@@ -119,6 +120,12 @@ static void worker_obey(struct worker *w, const struct message *message)
     }
 }
 
+/* For those who watch. */
+static void wake_of(void *arg)
+{
+    worker_wake(arg);
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
@@ -138,6 +145,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
         worker_obey(w, message);
         free(message);
     }
+    conn_set_woken(w->set);
 }
 
 static unsigned in_turn(void)
@@ -199,11 +207,13 @@ static void *worker_main(void *arg)
         log_print(0, "Failed to set a seccomp profile on a worker thread\n");
         exit(EXIT_FAILURE);
     }
+    watch_thread_begin(settings.worker_logbuf_size);
     while (!w->stopping) {
         (void)event_base_loop(w->base,
                               EVLOOP_ONCE | (busy ? EVLOOP_NONBLOCK : 0));
         busy = conn_set_pass(w->set);
     }
+    watch_thread_end();
     return NULL;
 }
 
@@ -228,10 +238,6 @@ static void worker_fini(struct worker *w)
 {
     struct message *message;
 
-    if (w->wake_fd >= 0) {
-        (void)event_del(&w->wake);
-        (void)close(w->wake_fd);
-    }
     while ((message = STAILQ_FIRST(&w->messages)) != NULL) {
         STAILQ_REMOVE_HEAD(&w->messages, link);
         if (message->kind == MESSAGE_OPEN) {
@@ -241,6 +247,11 @@ static void worker_fini(struct worker *w)
     }
     if (w->set != NULL) {
         conn_set_free(w->set);
+    }
+    /* Until now somebody may have woken those who watch. */
+    if (w->wake_fd >= 0) {
+        (void)event_del(&w->wake);
+        (void)close(w->wake_fd);
     }
     if (w->base != NULL) {
         event_base_free(w->base);
@@ -266,6 +277,7 @@ static bool worker_prepare(struct worker *w)
         log_print(0, "Failed to allocate memory for connections\n");
         return false;
     }
+    conn_set_on_wake(w->set, wake_of, w);
     if (event_assign(&w->wake, w->base, w->wake_fd, EV_READ | EV_PERSIST,
                      on_wake, w) != 0 ||
         event_add(&w->wake, NULL) != 0) {

@@ -17,6 +17,7 @@
 #include "proto/udp.h"
 #include "reply.h"
 #include "reply_binary.h"
+#include "stream.h"
 
 #define UDP_MAGIC   0x75647021U
 #define REQUEST_MAX (64 * KIB)
@@ -214,7 +215,11 @@ static enum next after(struct udp *u, enum command_result result,
     if (result == COMMAND_UPLOAD) {
         upload_abandon(upload);
     }
-    if (result == COMMAND_DROP || result == COMMAND_FULL) {
+    if (result == COMMAND_STREAM) { /* not in datagrams */
+        u->set->command.stream->kind->end(u->set->command.stream);
+    }
+    if (result == COMMAND_DROP || result == COMMAND_FULL ||
+        result == COMMAND_STREAM) {
         out_discard(&u->set->out);
     }
     if (result == COMMAND_CLOSE && out_is_empty(&u->set->out)) {

@@ -142,12 +142,16 @@ size_t watch_read(struct watcher *w, char *buf, size_t room)
 
 /* ---- delivery ------------------------------------------------------ */
 
-/* The caller made sure of the room. */
+/* The caller made sure of the room. Wakes before the bytes are there: whoever
+ * comes to read them waits for the lock. */
 static void put_locked(struct watcher *w, const char *p, size_t n)
 {
     size_t at = (w->start + w->len) % w->room;
     size_t first = w->room - at < n ? w->room - at : n;
 
+    if (w->len == 0) {
+        w->wake(w->ctx);
+    }
     memcpy(w->buf + at, p, first);
     memcpy(w->buf, p + first, n - first);
     w->len += n;
@@ -198,73 +202,23 @@ static void deliver_lines_locked(const struct lines *lines)
     counter_add(&counted->log_worker_dropped, lines->dropped);
 }
 
-/* Those to be woken once the lock is dropped. */
-struct wakes {
-    unsigned n;
-    struct {
-        void (*wake)(void *ctx);
-        void *ctx;
-    } row[WATCHERS_MAX];
-};
-
-/* Bits of the watchers whose buffers are empty. */
-static unsigned empty_locked(void)
-{
-    unsigned bits = 0;
-
-    for (unsigned i = 0; i < watcher_count; i++) {
-        bits |= watchers[i]->len == 0 ? 1U << i : 0U;
-    }
-    return bits;
-}
-
-static void note_wakes_locked(unsigned were_empty, struct wakes *wakes)
-{
-    wakes->n = 0;
-    for (unsigned i = 0; i < watcher_count; i++) {
-        if ((were_empty & 1U << i) != 0 && watchers[i]->len > 0) {
-            wakes->row[wakes->n].wake = watchers[i]->wake;
-            wakes->row[wakes->n++].ctx = watchers[i]->ctx;
-        }
-    }
-}
-
-static void wake_all(const struct wakes *wakes)
-{
-    for (unsigned i = 0; i < wakes->n; i++) {
-        wakes->row[i].wake(wakes->row[i].ctx);
-    }
-}
-
 void watch_flush(void)
 {
-    struct wakes wakes;
-    unsigned were_empty;
-
     if (mine == NULL || (mine->len == 0 && mine->dropped == 0)) {
         return;
     }
     lock_take(&watchers_lock, LOCK_QUEUE);
-    were_empty = empty_locked();
     deliver_lines_locked(mine);
-    note_wakes_locked(were_empty, &wakes);
     lock_drop(&watchers_lock, LOCK_QUEUE);
     mine->len = 0;
     mine->dropped = 0;
-    wake_all(&wakes);
 }
 
 static void deliver_now(unsigned stream, const char *line, size_t n)
 {
-    struct wakes wakes;
-    unsigned were_empty;
-
     lock_take(&watchers_lock, LOCK_QUEUE);
-    were_empty = empty_locked();
     deliver_locked(stream, line, n);
-    note_wakes_locked(were_empty, &wakes);
     lock_drop(&watchers_lock, LOCK_QUEUE);
-    wake_all(&wakes);
 }
 
 void watch_thread_begin(size_t bytes)

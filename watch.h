@@ -116,8 +116,8 @@ struct watcher;
 enum watch_status { WATCH_OK, WATCH_TOO_MANY, WATCH_NO_MEMORY };
 
 /* Adds a watcher of these streams with a buffer of `bytes`. `wake(ctx)` is
- * called, by any thread and with locks held, when an empty buffer got bytes;
- * it and `ctx` outlive all threads that cause events. */
+ * called when an empty buffer is about to get bytes, by any thread, holding
+ * LOCK_QUEUE, and never after watch_remove. It must take no lock. */
 enum watch_status watch_add(unsigned streams, size_t bytes,
                             void (*wake)(void *ctx), void *ctx,
                             struct watcher **out) MUST_CHECK;

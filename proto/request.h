@@ -46,6 +46,7 @@ enum verb {
     VERB_LRU_CRAWLER,
     VERB_EXTSTORE,
     VERB_REFRESH_CERTS,
+    VERB_WATCH,
     VERB_NOOP, /* mn */
     VERB_QUIT,
     VERB_DROP, /* close without a word: HTTP */

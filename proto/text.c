@@ -407,6 +407,7 @@ static const struct command_row {
     {"me", 2, VERB_META_DEBUG, false, parse_meta},
     {"version", 7, VERB_VERSION, false, parse_plain},
     {"stats", 5, VERB_STATS, false, parse_plain},
+    {"watch", 5, VERB_WATCH, false, parse_plain},
     {"quit", 4, VERB_QUIT, false, parse_plain},
     {"flush_all", 9, VERB_FLUSH_ALL, true, parse_flush_all},
     {"verbosity", 9, VERB_VERBOSITY, true, parse_level},

@@ -20,8 +20,6 @@ my %gone = (
         qw(ext_item_size ext_item_age ext_low_ttl ext_recache_rate ext_wbuf_size
             ext_compact_under ext_drop_under ext_max_sleep ext_max_frag
             ext_drop_unread slab_automove_freeratio)),
-    map({ $_ => 'of a part that is not built yet' }
-        qw(watcher_logbuf_size worker_logbuf_size)),
 );
 my %new = (
     slab_reassign_busy_nomem       => 'new in 1.6.45',

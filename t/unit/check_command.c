@@ -154,7 +154,7 @@ static const struct exchange other[] = {
     {"cache_memlimit 7\r\ncache_memlimit 1000000001\r\n cache_memlimit 64\r\n",
      "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
      "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\nOK\r\n"},
-    {"watch\r\n", "ERROR\r\n"},
+    {"watch none\r\n", "ERROR\r\n"},
 };
 
 static void exchange(const struct exchange *e, size_t cut)

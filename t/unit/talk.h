@@ -32,8 +32,7 @@
 static struct out out;
 static struct command cmd;
 static struct command_host host;
-static int stopped; /* 1: shutdown, 2: graceful */
-
+static int stopped;   /* 1: shutdown, 2: graceful */
 static char *answers; /* what was sent, terminated */
 static size_t answered;
 
@@ -59,13 +58,14 @@ static inline void start_with(const struct store_config *config)
     version_init(VERSION_COUNTING, 0);
     ck_assert(store_init(config));
     ck_assert(out_init(&out));
+    stopped = 0;
     host = (struct command_host){.shutdown = on_shutdown,
                                  .accepting = yes,
                                  .gauge = gauge,
                                  .libevent_version = "2.1.12-stable"};
-    cmd = (struct command){&out, counters_new(), &host};
+    cmd = (struct command){
+        .out = &out, .counters = counters_new(), .host = &host};
     counters_reset();
-    stopped = 0;
     answers = NULL;
     answered = 0;
 }
