@@ -122,7 +122,7 @@ static struct store_fetch fetch_of(const struct meta *m,
         .vivify = meta_has(m, 'N'),
         .touch = meta_has(m, 'T'),
         .recache = meta_has(m, 'R'),
-        .threshold = m->recache,
+        .threshold = meta_has(m, 'R') ? store_exptime(m->recache) : 0,
         .exptime = ends->touched,
     };
 

@@ -1,6 +1,5 @@
 #include "store_meta.h"
 
-#include "base/clock.h"
 #include "store_internal.h"
 
 /* ---- storing ---- */
@@ -189,10 +188,10 @@ enum store_status store_set_on(const struct store_key *key,
 
 /* ---- looking up ---- */
 
-/* Whether less than so many seconds are left; never of what has no end. */
-static bool ends_within(uint32_t exptime, int32_t seconds)
+/* Never of what has no end. */
+static bool ends_before(uint32_t exptime, uint32_t threshold)
 {
-    return exptime != 0 && (int64_t)exptime - clock_seconds() < seconds;
+    return exptime != 0 && exptime < threshold;
 }
 
 static bool wins(const struct item *it, const struct store_fetch *f)
@@ -202,7 +201,7 @@ static bool wins(const struct item *it, const struct store_fetch *f)
 
     return (it->bits & ITEM_TOKEN_SENT) == 0 &&
            ((it->bits & ITEM_STALE) != 0 ||
-            (f->recache && ends_within(exptime, f->threshold)));
+            (f->recache && ends_before(exptime, f->threshold)));
 }
 
 bool store_fetch_changes(const struct item *it, const struct store_fetch *fetch)

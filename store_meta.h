@@ -66,9 +66,9 @@ enum store_status store_commit_on(struct item *it, const struct store_key *key,
 struct store_fetch {
     bool vivify;             /* an absent key becomes an empty item, won */
     bool touch;              /* the expiry becomes `exptime` */
-    bool recache;            /* win when less than `threshold` s are left... */
+    bool recache;            /* win when it ends before `threshold`... */
     bool recache_touched;    /* ...of the new expiry, not of the old */
-    int32_t threshold;       /* of `recache` */
+    uint32_t threshold;      /* of `recache`, as an expiry */
     uint32_t exptime;        /* of `touch` */
     uint32_t vivify_exptime; /* of `vivify` */
     uint64_t vivify_cas;     /* of `vivify`; 0: the version */

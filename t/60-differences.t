@@ -30,24 +30,20 @@ push @rows, map { [$_, $error, $format, $why] } "get\r\n", "gets\r\n",
 push @rows, ["gat 0\r\n", "END\r\n", $format, $why],
     map { [$_, $error, "$format(closed)", "$why; ours closes"] }
     "set a\r\n", "set a 0 0\r\n", "cas a 0 0\r\n";
-
 $why = 'ours runs nothing behind what may be a part of a value';
 push @rows, map { ["$_\r\nnonsense\r\n", "$format$error", "$format(closed)", $why] }
     "set a 0 0 x", "add a 0 0 -1", "append a 0 0 2147483646", "set a a 0 0 1";
 push @rows, map { ["set a 0 0 1\r\n$_\r\n", "$chunk$error", "$chunk(closed)", $why] }
     "xyz", "xx\nnonsense";
-
 $why = '1.6.45 calls lines of fewer than four bytes malformed';
 push @rows, ["mn\n", "MN\r\n", $format, $why],
     map { [$_, $error, $format, $why] } "\r\n", "a\r\n", "ab\n";
-
 $why = '1.6.45 swallows the data of a refused line';
 push @rows, map { ["$_\r\nv\r\n", "$format$error", $format, $why] }
     "set a -1 0 1", "set a x 0 1", "add a 0 x 1", "set $long 0 0 1",
     "cas a 0 0 1 x";
 push @rows, ["cas a 0 0 1\r\nv\r\n", "$error$error", $format, $why],
     ["set a x 0 1 noreply\r\nv\r\n", $error, '', $why];
-
 $why = '1.6.45 tells a bad length even to who wants no reply';
 push @rows, ["set a 0 0 -1 noreply\r\n", '', "$format(closed)", $why];
 $why = '1.6.45 takes noreply from the last word, and ignores words before it';
@@ -55,21 +51,22 @@ push @rows,
     ["set a 0 0 1 junk noreply\r\nw\r\n", "$error$error", '', $why],
     ["set a 0 0 1 noreply junk\r\nw\r\n", "$error$error", "STORED\r\n", $why],
     ["nonsense noreply\r\n", $error, '', $why],
+    ["lru_crawler tocrawl 0 noreply\r\n", $error, '', $why],
     ["flush_all 1000 2 3\r\n", $error, "OK\r\n", $why];
-
 $why = '1.6.45 matches verbs at the first byte of the line only';
 push @rows, [" get a\r\n", "END\r\n", $error, $why];
-
 $why = '1.6.45 reads these times as 32 bits';
 push @rows, map { ["touch a $_\r\n", "NOT_FOUND\r\n", $time, $why] } 2**31, 1e11;
+$why = '1.6.45 reads these numbers as 32 bits';
+push @rows, ["slabs automove 4294967296\r\n", "OK\r\n", $format, $why],
+    ["stats cachedump 4294967296 1\r\n", "END\r\n", $format, $why];
 
+push @rows, ["set a 0 0 4294967297\r\nv\r\n", "STORED\r\n", "$format(closed)", $why];
 $why = '1.6.45 ends the answer to an over-long key twice';
 push @rows, map { ["$_\r\n", $format, "$format\r\n", $why] } "get $long",
     "get b $long c";
-
 $why = '1.6.45 matches the words of stats by prefix';
 push @rows, ["stats detai x\r\n", $error, $usage, $why];
-
 $why = '1.6.45 names the server as the one to blame';
 my $off = "ERROR: shutdown not enabled\r\n";
 push @rows, ["shutdown\r\n", $off, "SERVER_$off", $why];

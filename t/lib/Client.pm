@@ -228,7 +228,7 @@ sub gets
     my ($self, $key) = @_;
     my $head = $self->ask("gets $key") // die "no answer to gets $key";
     return if $head eq 'END';
-    my ($flags, $len, $cas) = $head =~ /\AVALUE \S+ (\d+) (\d+) (\d+)\z/
+    my ($flags, $len, $cas) = $head =~ /\AVALUE [^ ]+ (\d+) (\d+) (\d+)\z/
         or die "unexpected answer to gets: $head";
     my $value = $self->read($len);
     my $tail  = $self->read(7);

@@ -163,7 +163,8 @@ sub run_binary_session
         }
     }
     push @replies, $main->replies($ready);
-    my (%seen, $text);
+    my %seen;
+    my $text = '';
     for my $r (@replies) {
         $text .= !$r ? "closed\n" : join ' ', $r->{op}, $r->{code}, $r->{opaque},
             ($r->{cas} ? 'cas' . ($seen{$r->{cas}} //= keys %seen) : '-'),

@@ -39,6 +39,11 @@ static const struct exchange gets[] = {
      "k\r\n",
      "STORED\r\nHD\r\nHD W\r\nHD Z\r\nVALUE k 0 1\r\nx\r\nEND\r\nHD Z\r\n"},
     {"set k 0 0 1\r\nx\r\nmg k R9999\r\n", "STORED\r\nHD\r\n"},
+    /* As any time: of long ago, never, and a date. */
+    {"set k 0 30 1\r\nx\r\nmg k R-1\r\nmg k R0\r\nmg k R2147483647\r\n",
+     "STORED\r\nHD\r\nHD\r\nHD W\r\n"},
+    {"set k 0 2147483647 1\r\nx\r\nmg k R2147483647\r\n", "STORED\r\nHD\r\n"},
+    {"set k 0 30 1\r\nx\r\nmg k T-1 R0\r\n", "STORED\r\nHD\r\n"},
     {"set k 0 30 1\r\nx\r\nmg k T100 R50 t\r\nmg k T30 R50 t\r\n",
      "STORED\r\nHD t100\r\nHD t30 W\r\n"},
     {"set k 0 30 1\r\nx\r\nmg k R50 T100 t\r\n", "STORED\r\nHD t100 W\r\n"},
