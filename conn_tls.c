@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "settings.h"
 #include "tls.h"
+#include "watch.h"
 
 static void on_handshake(evutil_socket_t fd, short what, void *arg);
 static void on_room(evutil_socket_t fd, short what, void *arg);
@@ -20,14 +21,19 @@ static bool wait_on(struct conn *c, bool writing, event_callback_fn call)
            event_add(&c->event, NULL) == 0;
 }
 
-/* What broke a connection, at -v and for the counters. */
+/* What broke a connection, at -v and to watchers. */
 static void tell_broken(struct conn *c, const char *when)
 {
     char why[TLS_WHY];
 
-    if (UNLIKELY(log_wanted(1))) {
-        tls_why(c->tls, why);
-        log_print(1, "<%d TLS %s: %s\n", c->fd, when, why);
+    if (!log_wanted(1) && !watch_wanted(WATCH_CONNEVENTS)) {
+        return;
+    }
+    tls_why(c->tls, why);
+    log_print(1, "<%d TLS %s: %s\n", c->fd, when, why);
+    if (watch_wanted(WATCH_CONNEVENTS)) {
+        watch_event(WATCH_CONNEVENTS, "type=conntlserr fd=%d msg=%s", c->fd,
+                    why);
     }
 }
 
