@@ -21,10 +21,13 @@ static struct timespec after(uint64_t ns)
 /* Sleeps; false: it is to stop. */
 static bool task_sleep(struct task *task, uint64_t ns)
 {
-    struct timespec end = ns == TASK_FOREVER ? (struct timespec){0} : after(ns);
+    struct timespec end = {0};
     bool stopping;
     int rc = 0;
 
+    if (ns != TASK_FOREVER) {
+        end = after(ns);
+    }
     (void)pthread_mutex_lock(&task->mutex);
     while (ns > 0 && rc == 0 && !task->kicked && !task->stopping) {
         rc = ns == TASK_FOREVER
