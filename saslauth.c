@@ -56,19 +56,6 @@ static const char *find_config(void)
     return NULL;
 }
 
-/* The library frees what it is given. */
-static int on_config_path(void *context, char **path)
-{
-    const char *folder = find_config();
-
-    (void)context;
-    if (folder == NULL) {
-        return SASL_FAIL;
-    }
-    *path = strdup(folder);
-    return *path != NULL ? SASL_OK : SASL_NOMEM;
-}
-
 /* Never at the levels that show passwords. */
 static int on_log(void *context, int level, const char *message)
 {
@@ -87,7 +74,6 @@ typedef int (*callback)(void);
 typedef void (*anything)(void); /* which any function may be cast to */
 
 static const sasl_callback_t callbacks[] = {
-    {SASL_CB_GETCONFPATH, (callback)(anything)on_config_path, NULL},
     {SASL_CB_LOG, (callback)(anything)on_log, NULL},
     {SASL_CB_LIST_END, NULL, NULL},
 };
@@ -128,6 +114,15 @@ bool saslauth_is_built(void)
     return true;
 }
 
+/* Unlike the callback for it this copies the path, and leaks none. */
+static bool use_config(const char *folder)
+{
+    char path[PATH_MAX_BYTES];
+
+    (void)snprintf(path, sizeof(path), "%s", folder); /* holds_config */
+    return sasl_set_path(SASL_PATH_TYPE_CONFIG, path) == SASL_OK;
+}
+
 bool saslauth_init(void)
 {
     const char *folder = find_config();
@@ -141,7 +136,8 @@ bool saslauth_init(void)
         host[0] = '\0';
     }
     sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
-    if (sasl_server_init(callbacks, SERVICE) != SASL_OK) {
+    if (!use_config(folder) ||
+        sasl_server_init(callbacks, SERVICE) != SASL_OK) {
         return false;
     }
     log_print(1, "Initialized SASL.\n");
