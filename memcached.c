@@ -311,6 +311,15 @@ static void require_descriptors(int more)
     (void)close(fd);
 }
 
+/* SIGHUP reads secrets again; a method of SASL reads its users whenever one
+ * comes, or asks who keeps them. */
+static unsigned needs(void)
+{
+    unsigned files = secrets_are_used() ? PRIVILEGES_FILES : 0;
+
+    return settings.sasl ? PRIVILEGES_FILES | PRIVILEGES_ASKS : files;
+}
+
 static void set_up(void)
 {
     char error[LINE_MAX_BYTES];
@@ -350,8 +359,7 @@ static void set_up(void)
     /* libevent ends the process, with words of its own, when it has none. */
     require_descriptors(FDS_LOOP * loops);
     make_loop();
-    /* SIGHUP reads these again. */
-    privileges_init(settings.drop_privileges, secrets_are_used());
+    privileges_init(settings.drop_privileges, needs());
     start_threads();
     require_descriptors(0);
     if (replication.start == NULL || settings.rep_peers == NULL ||

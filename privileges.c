@@ -20,7 +20,7 @@ enum { TEXT_MAX = 160, DECIMAL = 10 };
 /* Changed by privileges_init only. */
 static struct {
     bool enabled;
-    bool files;
+    unsigned needs; /* enum privileges_need */
 } self;
 
 /* What every thread does: memory, locks, time, descriptors it has. */
@@ -154,12 +154,32 @@ static bool allow_threads(scmp_filter_ctx filter)
                             SCMP_A0(SCMP_CMP_EQ, pid)) == 0;
 }
 
+static bool allow_local_socket(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) == 0;
+}
+
 /* Sockets of this host, for a word to the service manager. */
 static bool allow_main(scmp_filter_ctx filter)
 {
     return allow(filter, of_main, ARRAY_LEN(of_main)) &&
-           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) == 0;
+           allow_local_socket(filter);
+}
+
+static bool allow_worker(scmp_filter_ctx filter)
+{
+    static const int of_asking[] = {SCMP_SYS(connect), SCMP_SYS(select),
+                                    SCMP_SYS(pselect6)};
+
+    return (self.needs & PRIVILEGES_ASKS) == 0 ||
+           (allow(filter, of_asking, ARRAY_LEN(of_asking)) &&
+            allow_local_socket(filter));
+}
+
+static bool reads_files(enum privileges_role role)
+{
+    return role == PRIVILEGES_DIALS || (self.needs & PRIVILEGES_FILES) != 0;
 }
 
 static bool allow_role(scmp_filter_ctx filter, enum privileges_role role)
@@ -168,7 +188,7 @@ static bool allow_role(scmp_filter_ctx filter, enum privileges_role role)
     case PRIVILEGES_MAIN:
         return allow_main(filter);
     case PRIVILEGES_WORKER:
-        return true;
+        return allow_worker(filter);
     case PRIVILEGES_DIALS:
         return allow(filter, of_dialling, ARRAY_LEN(of_dialling));
     }
@@ -229,10 +249,10 @@ bool privileges_available(void)
     return true;
 }
 
-void privileges_init(bool enabled, bool files)
+void privileges_init(bool enabled, unsigned needs)
 {
     self.enabled = enabled;
-    self.files = files;
+    self.needs = needs;
 }
 
 bool privileges_drop(enum privileges_role role)
@@ -247,11 +267,10 @@ bool privileges_drop(enum privileges_role role)
     if (filter == NULL) {
         return false;
     }
-    good =
-        allow(filter, of_all, ARRAY_LEN(of_all)) && allow_threads(filter) &&
-        allow_role(filter, role) &&
-        ((!self.files && role != PRIVILEGES_DIALS) || allow_reading(filter)) &&
-        hear_violations() && seccomp_load(filter) == 0;
+    good = allow(filter, of_all, ARRAY_LEN(of_all)) && allow_threads(filter) &&
+           allow_role(filter, role) &&
+           (!reads_files(role) || allow_reading(filter)) && hear_violations() &&
+           seccomp_load(filter) == 0;
     seccomp_release(filter);
     return good;
 }
@@ -263,10 +282,10 @@ bool privileges_available(void)
     return false;
 }
 
-void privileges_init(bool enabled, bool files)
+void privileges_init(bool enabled, unsigned needs)
 {
     (void)enabled;
-    (void)files;
+    (void)needs;
 }
 
 bool privileges_drop(enum privileges_role role)

@@ -22,10 +22,15 @@ enum privileges_role {
     PRIVILEGES_DIALS,  /* also opens sockets and resolves names */
 };
 
+/* What this process goes on doing. */
+enum privileges_need {
+    PRIVILEGES_FILES = 1, /* threads read files: secrets, certificates, users */
+    PRIVILEGES_ASKS = 2,  /* workers ask a service of this host who is known */
+};
+
 /* Says from now on what privileges_drop does: `enabled`: anything at all;
- * `files`: threads read files again (secrets, certificates). Before threads
- * start. */
-void privileges_init(bool enabled, bool files);
+ * `needs`: of enum privileges_need. Before threads start. */
+void privileges_init(bool enabled, unsigned needs);
 
 /* Whether this build can. */
 bool privileges_available(void);

@@ -31,7 +31,7 @@
 static char said[256]; /* what the last child wrote on standard error */
 
 /* How a child ends that drops to `role` and calls `deed`. */
-static int end_of(enum privileges_role role, bool files, void (*deed)(void))
+static int end_of(enum privileges_role role, unsigned needs, void (*deed)(void))
 {
     int fds[2];
     int status;
@@ -42,7 +42,7 @@ static int end_of(enum privileges_role role, bool files, void (*deed)(void))
     pid = fork();
     if (pid == 0) {
         (void)dup2(fds[1], STDERR_FILENO);
-        privileges_init(true, files);
+        privileges_init(true, needs);
         if (!privileges_drop(role)) {
             _exit(77);
         }
@@ -111,6 +111,16 @@ static void make_local_socket(void)
     }
 }
 
+static void ask_locally(void)
+{
+    const struct sockaddr addr = {.sa_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (fd < 0 || connect(fd, &addr, sizeof(addr)) == 0) {
+        _exit(3);
+    }
+}
+
 static void start_process(void)
 {
     (void)fork();
@@ -158,8 +168,8 @@ static void block_and_run_program(void)
 START_TEST(every_role_may_do_daily_work)
 {
     for (int role = PRIVILEGES_MAIN; role <= PRIVILEGES_DIALS; role++) {
-        ck_assert_int_eq(end_of(role, false, do_daily_work), 0);
-        ck_assert_int_eq(end_of(role, false, start_thread), 0);
+        ck_assert_int_eq(end_of(role, 0, do_daily_work), 0);
+        ck_assert_int_eq(end_of(role, 0, start_thread), 0);
     }
 }
 END_TEST
@@ -167,42 +177,52 @@ END_TEST
 START_TEST(none_may_start_or_write_anything)
 {
     for (int role = PRIVILEGES_MAIN; role <= PRIVILEGES_DIALS; role++) {
-        CAUGHT(role, true, write_file);
-        CAUGHT(role, true, start_process);
-        CAUGHT(role, true, run_program);
-        CAUGHT(role, true, block_and_run_program);
-        CAUGHT(role, true, signal_others);
+        CAUGHT(role, PRIVILEGES_FILES, write_file);
+        CAUGHT(role, PRIVILEGES_FILES, start_process);
+        CAUGHT(role, PRIVILEGES_FILES, run_program);
+        CAUGHT(role, PRIVILEGES_FILES, block_and_run_program);
+        CAUGHT(role, PRIVILEGES_FILES, signal_others);
     }
 }
 END_TEST
 
 START_TEST(a_worker_opens_nothing)
 {
-    CAUGHT(PRIVILEGES_WORKER, false, read_file);
-    CAUGHT(PRIVILEGES_WORKER, true, make_socket);
-    CAUGHT(PRIVILEGES_WORKER, true, make_local_socket);
+    CAUGHT(PRIVILEGES_WORKER, 0, read_file);
+    CAUGHT(PRIVILEGES_WORKER, PRIVILEGES_FILES, make_socket);
+    CAUGHT(PRIVILEGES_WORKER, PRIVILEGES_FILES, make_local_socket);
 }
 END_TEST
 
 START_TEST(files_are_read_when_they_have_to_be)
 {
-    ck_assert_int_eq(end_of(PRIVILEGES_WORKER, true, read_file), 0);
-    ck_assert_int_eq(end_of(PRIVILEGES_MAIN, true, read_file), 0);
-    CAUGHT(PRIVILEGES_MAIN, false, read_file);
+    ck_assert_int_eq(end_of(PRIVILEGES_WORKER, PRIVILEGES_FILES, read_file), 0);
+    ck_assert_int_eq(end_of(PRIVILEGES_MAIN, PRIVILEGES_FILES, read_file), 0);
+    CAUGHT(PRIVILEGES_MAIN, 0, read_file);
+}
+END_TEST
+
+START_TEST(who_asks_has_sockets_of_its_host)
+{
+    ck_assert_int_eq(end_of(PRIVILEGES_WORKER, PRIVILEGES_ASKS, ask_locally),
+                     0);
+    CAUGHT(PRIVILEGES_WORKER, PRIVILEGES_ASKS, make_socket);
+    CAUGHT(PRIVILEGES_WORKER, PRIVILEGES_ASKS, read_file);
+    CAUGHT(PRIVILEGES_WORKER, PRIVILEGES_FILES, ask_locally);
 }
 END_TEST
 
 START_TEST(main_may_speak_to_its_host)
 {
-    ck_assert_int_eq(end_of(PRIVILEGES_MAIN, false, make_local_socket), 0);
-    CAUGHT(PRIVILEGES_MAIN, false, make_socket);
+    ck_assert_int_eq(end_of(PRIVILEGES_MAIN, 0, make_local_socket), 0);
+    CAUGHT(PRIVILEGES_MAIN, 0, make_socket);
 }
 END_TEST
 
 START_TEST(who_dials_has_sockets_and_names)
 {
-    ck_assert_int_eq(end_of(PRIVILEGES_DIALS, false, make_socket), 0);
-    ck_assert_int_eq(end_of(PRIVILEGES_DIALS, false, read_file), 0);
+    ck_assert_int_eq(end_of(PRIVILEGES_DIALS, 0, make_socket), 0);
+    ck_assert_int_eq(end_of(PRIVILEGES_DIALS, 0, read_file), 0);
 }
 END_TEST
 
@@ -210,7 +230,7 @@ END_TEST
 
 START_TEST(nothing_is_dropped_unless_wanted)
 {
-    privileges_init(false, false);
+    privileges_init(false, 0);
     ck_assert(privileges_drop(PRIVILEGES_WORKER));
     ck_assert_int_ge(open("/dev/null", O_WRONLY), 0);
 }
@@ -229,6 +249,7 @@ int main(void)
     tcase_add_test(tc, none_may_start_or_write_anything);
     tcase_add_test(tc, a_worker_opens_nothing);
     tcase_add_test(tc, files_are_read_when_they_have_to_be);
+    tcase_add_test(tc, who_asks_has_sockets_of_its_host);
     tcase_add_test(tc, main_may_speak_to_its_host);
     tcase_add_test(tc, who_dials_has_sockets_and_names);
 #endif
