@@ -315,9 +315,10 @@ static void require_descriptors(int more)
  * comes, or asks who keeps them. */
 static unsigned needs(void)
 {
-    unsigned files = secrets_are_used() ? PRIVILEGES_FILES : 0;
+    unsigned all = secrets_are_used() ? PRIVILEGES_FILES : 0;
 
-    return settings.sasl ? PRIVILEGES_FILES | PRIVILEGES_ASKS : files;
+    all |= settings.sasl ? PRIVILEGES_FILES | PRIVILEGES_ASKS : 0U;
+    return all | (settings.memory_file != NULL ? PRIVILEGES_KEEPS : 0U);
 }
 
 static void set_up(void)

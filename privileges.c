@@ -110,6 +110,20 @@ static const int of_files[] = {
     SCMP_SYS(stat),       SCMP_SYS(statfs),    SCMP_SYS(statx),
 };
 
+/* To take memory from a file. */
+static const int of_file_memory[] = {
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(ftruncate),
+};
+
+/* To keep that file, and write another beside it. */
+static const int of_keeping[] = {
+    SCMP_SYS(fdatasync), SCMP_SYS(fsync),     SCMP_SYS(open),
+    SCMP_SYS(openat),    SCMP_SYS(pwrite64),  SCMP_SYS(rename),
+    SCMP_SYS(renameat),  SCMP_SYS(renameat2),
+};
+
 static bool allow(scmp_filter_ctx filter, const int *calls, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -164,7 +178,9 @@ static bool allow_local_socket(scmp_filter_ctx filter)
 static bool allow_main(scmp_filter_ctx filter)
 {
     return allow(filter, of_main, ARRAY_LEN(of_main)) &&
-           allow_local_socket(filter);
+           allow_local_socket(filter) &&
+           ((self.needs & PRIVILEGES_KEEPS) == 0 ||
+            allow(filter, of_keeping, ARRAY_LEN(of_keeping)));
 }
 
 static bool allow_worker(scmp_filter_ctx filter)
@@ -175,6 +191,13 @@ static bool allow_worker(scmp_filter_ctx filter)
     return (self.needs & PRIVILEGES_ASKS) == 0 ||
            (allow(filter, of_asking, ARRAY_LEN(of_asking)) &&
             allow_local_socket(filter));
+}
+
+/* Any thread may be the one that needs another page. */
+static bool allow_memory(scmp_filter_ctx filter)
+{
+    return (self.needs & PRIVILEGES_KEEPS) == 0 ||
+           allow(filter, of_file_memory, ARRAY_LEN(of_file_memory));
 }
 
 static bool reads_files(enum privileges_role role)
@@ -268,7 +291,7 @@ bool privileges_drop(enum privileges_role role)
         return false;
     }
     good = allow(filter, of_all, ARRAY_LEN(of_all)) && allow_threads(filter) &&
-           allow_role(filter, role) &&
+           allow_memory(filter) && allow_role(filter, role) &&
            (!reads_files(role) || allow_reading(filter)) && hear_violations() &&
            seccomp_load(filter) == 0;
     seccomp_release(filter);

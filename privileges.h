@@ -26,6 +26,7 @@ enum privileges_role {
 enum privileges_need {
     PRIVILEGES_FILES = 1, /* threads read files: secrets, certificates, users */
     PRIVILEGES_ASKS = 2,  /* workers ask a service of this host who is known */
+    PRIVILEGES_KEEPS = 4, /* memory is a file, which main keeps at the end */
 };
 
 /* Says from now on what privileges_drop does: `enabled`: anything at all;
