@@ -151,6 +151,18 @@ static bool allow_reading(scmp_filter_ctx filter)
            allow(filter, of_files, ARRAY_LEN(of_files));
 }
 
+/* The C library looks into files of the system by itself (malloc counts the
+ * processors for another arena) and does without those that it may not open. */
+static bool refuse_opening(scmp_filter_ctx filter)
+{
+    int error =
+        seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0);
+
+    return (error == 0 || error == -EDOM) &&
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat),
+                            0) == 0;
+}
+
 /* A thread, no process; the newer call hides what it is asked for, and the
  * library then uses the older one. Signals to this process alone. */
 static bool allow_threads(scmp_filter_ctx filter)
@@ -200,9 +212,13 @@ static bool allow_memory(scmp_filter_ctx filter)
            allow(filter, of_file_memory, ARRAY_LEN(of_file_memory));
 }
 
-static bool reads_files(enum privileges_role role)
+static bool allow_files(scmp_filter_ctx filter, enum privileges_role role)
 {
-    return role == PRIVILEGES_DIALS || (self.needs & PRIVILEGES_FILES) != 0;
+    if (role == PRIVILEGES_DIALS || (self.needs & PRIVILEGES_FILES) != 0) {
+        return allow_reading(filter);
+    }
+    return (role == PRIVILEGES_MAIN && (self.needs & PRIVILEGES_KEEPS) != 0) ||
+           refuse_opening(filter);
 }
 
 static bool allow_role(scmp_filter_ctx filter, enum privileges_role role)
@@ -292,7 +308,7 @@ bool privileges_drop(enum privileges_role role)
     }
     good = allow(filter, of_all, ARRAY_LEN(of_all)) && allow_threads(filter) &&
            allow_memory(filter) && allow_role(filter, role) &&
-           (!reads_files(role) || allow_reading(filter)) && hear_violations() &&
+           allow_files(filter, role) && hear_violations() &&
            seccomp_load(filter) == 0;
     seccomp_release(filter);
     return good;
