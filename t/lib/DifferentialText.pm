@@ -26,10 +26,12 @@ sub any_key
 # Keys that are too long, where both say the same.
 sub _long_key { return rand() < 0.95 ? any_key() : 'k' x pick(251, 252, 300, 1000) }
 
+# None of 2^63 or above: 1.6.18 looks behind it in memory for a sign, and what is
+# there is a matter of chance.
 my @numbers = (
     0, 1, 9, 10, 99, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**32,
     '9223372036854775807', ' 7', '+7', '007', '12 a', '1 x', '-1', '1.5', '12ab', 'x',
-    '18446744073709551615', '18446744073709551616', "7\r\n", "1\t",
+    '18446744073709551616', "7\r\n", "1\t",
 );
 
 my @sizes = (0, 1, 3, 10, 100, 250, 251, 1000, 2040 .. 2052, 5000, 16_384, 17_000);
