@@ -1,4 +1,4 @@
-#include "conn_internal.h"
+#include "conn_guard.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -221,7 +221,7 @@ void conn_close(struct conn *c)
     conn_tell_closed(c);
     (void)close(c->fd);
     drop_parked(c);
-    conn_auth_end(c);
+    conn_guard_end(c);
     atomic_fetch_sub_explicit(&set->open_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&closed_count, 1, memory_order_relaxed);
     LIST_INSERT_HEAD(&set->dead, c, link);
@@ -279,9 +279,15 @@ static void conn_refuse(struct conn_set *set, int fd)
 /* What it has to pass before its requests run, and what wakes it. */
 static bool conn_greet(struct conn *c, enum tls_kind tls)
 {
+    struct guard *guard;
+
     if (settings.auth_file != NULL) {
-        c->auth = calloc(1, sizeof(*c->auth));
-        if (c->auth == NULL) {
+        guard = conn_guard(c);
+        if (guard == NULL) {
+            return false;
+        }
+        guard->auth = calloc(1, sizeof(*guard->auth));
+        if (guard->auth == NULL) {
             return false;
         }
     }
@@ -305,9 +311,10 @@ void conn_open(struct conn_set *set, int fd, enum conn_transport transport,
                        .state = CONN_NEW_CMD,
                        .transport = (uint8_t)transport,
                        .protocol = (uint8_t)protocol};
+    conn_guard_begin(c);
     if (!conn_greet(c, tls)) {
-        conn_auth_end(c);
         conn_tls_end(c);
+        conn_guard_end(c);
         c->magic = 0;
         LIST_INSERT_HEAD(&set->pool, c, link);
         conn_refuse(set, fd);
@@ -338,7 +345,7 @@ static ssize_t send_vectors(struct conn *c, const struct iovec *iov, unsigned n)
     struct msghdr msg = {.msg_iovlen = n};
     ssize_t sent;
 
-    if (UNLIKELY(c->tls != NULL)) {
+    if (UNLIKELY(c->guard->tls != NULL)) {
         return conn_tls_send(c, iov, n);
     }
     do {
@@ -426,7 +433,7 @@ void conn_resume(struct conn *c)
             conn_queue_run(c);
         }
     }
-    if (UNLIKELY(c->tls != NULL) && !conn_tls_wait(c)) {
+    if (UNLIKELY(c->guard->tls != NULL) && !conn_tls_wait(c)) {
         conn_close(c);
         return;
     }
@@ -474,9 +481,9 @@ static void take_slot(struct conn *c)
 {
     struct conn_set *set = c->set;
 
-    c->slot = &set->slots[set->taken];
     set->seated[set->taken++] = c;
-    slot_fill(c->slot, c->parked->spill, c->parked->spill_len);
+    c->seat = (uint8_t)set->taken;
+    slot_fill(conn_slot(c), c->parked->spill, c->parked->spill_len);
     if (c->parked->spill_len > 0) {
         c->parked->spill_len = 0;
     }
@@ -499,7 +506,7 @@ static bool spill_room(struct parked *parked, size_t n)
 /* Keeps the unconsumed bytes for the next turn. */
 static bool keep_rest(struct conn *c)
 {
-    const struct slot *slot = c->slot;
+    const struct slot *slot = conn_slot(c);
     size_t rest = slot->len - slot->pos;
     struct parked *parked = c->parked;
 
@@ -540,12 +547,12 @@ static size_t conn_got(struct conn *c, ssize_t n)
 
 static void read_slot(struct conn *c)
 {
-    struct slot *slot = c->slot;
+    struct slot *slot = conn_slot(c);
     struct iovec room = {slot->buf + slot->len, SLOT_BYTES - slot->len};
 
     if (room.iov_len > 0) {
         slot->len +=
-            conn_got(c, LIKELY(c->tls == NULL)
+            conn_got(c, LIKELY(c->guard->tls == NULL)
                             ? recv(c->fd, room.iov_base, room.iov_len, 0)
                             : conn_tls_read(c, &room, 1));
     }
@@ -560,7 +567,7 @@ void conn_read_away(struct conn *c)
     if (set->taken == 0) {
         clock_tick();
     }
-    (void)conn_got(c, c->tls == NULL
+    (void)conn_got(c, c->guard->tls == NULL
                           ? recv(c->fd, room.iov_base, room.iov_len, 0)
                           : conn_tls_read(c, &room, 1));
 }
@@ -584,16 +591,16 @@ static void on_ignored(evutil_socket_t fd, short what, void *arg)
 /* Reads a value straight into its item; what follows it into the slot. */
 static void read_upload(struct conn *c)
 {
-    struct slot *slot = c->slot;
+    struct slot *slot = conn_slot(c);
     struct upload *upload = c->parked->upload;
     size_t total = 0;
 
     while (total < UPLOAD_TURN) {
         struct iovec iov[2] = {upload_room(upload), {slot->buf, SLOT_BYTES}};
         size_t room = iov[0].iov_len;
-        size_t n =
-            conn_got(c, LIKELY(c->tls == NULL) ? readv(c->fd, iov, 2)
-                                               : conn_tls_read(c, iov, 2));
+        size_t n = conn_got(c, LIKELY(c->guard->tls == NULL)
+                                   ? readv(c->fd, iov, 2)
+                                   : conn_tls_read(c, iov, 2));
 
         if (room > 0 && n > 0) {
             upload_filled(upload, n < room ? n : room);
@@ -675,7 +682,7 @@ static void conn_settle(struct conn *c, enum turn turn)
         return;
     }
     conn_wait(c, turn);
-    if (UNLIKELY(c->tls != NULL) && !conn_tls_wait(c)) {
+    if (UNLIKELY(c->guard->tls != NULL) && !conn_tls_wait(c)) {
         conn_close(c);
         return;
     }
@@ -685,9 +692,9 @@ static void conn_settle(struct conn *c, enum turn turn)
 /* The first byte of an undecided connection decides for all its life. */
 static void negotiate(struct conn *c)
 {
-    c->protocol = c->slot->binary ? CONN_BINARY : CONN_ASCII;
+    c->protocol = conn_slot(c)->binary ? CONN_BINARY : CONN_ASCII;
     log_print(2, "%d: Client using the %s protocol\n", c->fd,
-              c->slot->binary ? "binary" : "ascii");
+              conn_slot(c)->binary ? "binary" : "ascii");
 }
 
 /* -vvv, and the moment at which an undecided connection becomes one of text,
@@ -708,10 +715,10 @@ static void conn_begin(struct conn *c)
 /* One connection's turn. */
 static void run_conn(struct conn *c)
 {
-    const struct slot *slot = c->slot;
+    const struct slot *slot = conn_slot(c);
 
     if (slot->len == 0 && c->parked->upload == NULL) {
-        if (c->eof || (c->tls != NULL && !conn_tls_wait(c))) {
+        if (c->eof || (c->guard->tls != NULL && !conn_tls_wait(c))) {
             conn_close(c);
         }
         conn_unpark(c);
@@ -736,7 +743,7 @@ static void run_slots(struct conn_set *set)
     }
     for (unsigned i = 0; i < set->taken; i++) {
         run_conn(set->seated[i]);
-        set->seated[i]->slot = NULL;
+        set->seated[i]->seat = 0;
     }
     set->taken = 0;
     set->gathered = 0;
@@ -744,7 +751,7 @@ static void run_slots(struct conn_set *set)
 
 static bool speaks_binary(const struct conn *c)
 {
-    const struct slot *slot = c->slot;
+    const struct slot *slot = conn_slot(c);
 
     return c->protocol == CONN_BINARY ||
            (UNLIKELY(c->protocol == CONN_AUTO) && slot->len > 0 &&
@@ -757,10 +764,10 @@ static void gather(struct conn *c)
 {
     struct conn_set *set = c->set;
 
-    c->slot->binary = speaks_binary(c);
-    if (!conn_is_uploading(c) && LIKELY(c->auth == NULL)) {
-        slot_look_ahead(c->slot, &c->parked->held);
-        set->gathered += c->slot->count;
+    conn_slot(c)->binary = speaks_binary(c);
+    if (!conn_is_uploading(c) && LIKELY(c->guard->auth == NULL)) {
+        slot_look_ahead(conn_slot(c), &c->parked->held);
+        set->gathered += conn_slot(c)->count;
     }
     if (set->taken == CONN_SLOTS || set->gathered >= PASS_REQUESTS) {
         run_slots(set);
@@ -807,7 +814,7 @@ bool conn_set_pass(struct conn_set *set)
             continue;
         }
         take_slot(c);
-        if (UNLIKELY(c->tls != NULL)) {
+        if (UNLIKELY(c->guard->tls != NULL)) {
             read_some(c); /* what no event will tell of */
         }
         gather(c);

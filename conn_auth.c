@@ -1,4 +1,4 @@
-#include "conn_internal.h"
+#include "conn_guard.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -9,15 +9,49 @@
 #include "reply.h"
 #include "saslauth.h"
 
+static struct guard none; /* never written to */
+
+void conn_guard_begin(struct conn *c)
+{
+    c->guard = &none;
+}
+
+struct guard *conn_guard(struct conn *c)
+{
+    if (c->guard == &none) {
+        struct guard *guard = calloc(1, sizeof(*guard));
+
+        if (guard == NULL) {
+            COUNT(c->set->counters, malloc_fails);
+            return NULL;
+        }
+        c->guard = guard;
+    }
+    return c->guard;
+}
+
 void conn_auth_end(struct conn *c)
 {
-    if (c->auth != NULL) {
-        OPENSSL_cleanse(c->auth, sizeof(*c->auth));
-        free(c->auth);
-        c->auth = NULL;
+    struct guard *guard = c->guard;
+
+    if (guard->auth != NULL) {
+        OPENSSL_cleanse(guard->auth, sizeof(*guard->auth));
+        free(guard->auth);
+        guard->auth = NULL;
     }
-    saslauth_free(c->sasl);
-    c->sasl = NULL;
+    if (guard->sasl != NULL) {
+        saslauth_free(guard->sasl);
+        guard->sasl = NULL;
+    }
+}
+
+void conn_guard_end(struct conn *c)
+{
+    conn_auth_end(c);
+    if (c->guard != &none) {
+        free(c->guard);
+        c->guard = &none;
+    }
 }
 
 static void refuse(struct conn *c, const char *text)
@@ -29,7 +63,7 @@ static void refuse(struct conn *c, const char *text)
  * attempt. */
 static void attempt(struct conn *c)
 {
-    struct textauth *auth = c->auth;
+    struct textauth *auth = c->guard->auth;
     struct counters *counters = c->set->counters;
 
     COUNT(counters, auth_cmds);
@@ -88,17 +122,17 @@ enum turn conn_make_room(struct conn *c)
 
 enum turn conn_auth_run(struct conn *c)
 {
-    struct slot *slot = c->slot;
+    struct slot *slot = conn_slot(c);
     enum turn turn = TURN_GO;
 
-    while (turn == TURN_GO && c->auth != NULL) {
+    while (turn == TURN_GO && c->guard->auth != NULL) {
         size_t used = 0;
 
         if (out_space(&c->set->out) < OUT_SMALL_REPLY) {
             turn = conn_make_room(c);
             continue;
         }
-        turn = answer(c, textauth_feed(c->auth, slot->buf + slot->pos,
+        turn = answer(c, textauth_feed(c->guard->auth, slot->buf + slot->pos,
                                        slot->len - slot->pos, &used));
         slot->pos += used;
     }

@@ -59,38 +59,35 @@ enum conn_reason {
 /* [c] constant after conn_open  [a] atomic  [w] owning worker only
  * [Q] changed by the owning worker under the set's lock */
 struct conn {
-    uint32_t magic;           /* [c] */
-    int fd;                   /* [c] */
-    struct event event;       /* [w] */
-    struct conn_set *set;     /* [c] */
-    LIST_ENTRY(conn) link;    /* [Q] set->open, set->dead or the pool */
-    struct parked *parked;    /* [w] change it after conn_park only */
-    struct slot *slot;        /* [w] of this pass, or NULL */
-    struct textauth *auth;    /* [w] what it says before it is known, or NULL */
-    struct saslauth *sasl;    /* [w] who it is, once it began to say */
-    struct tls *tls;          /* [w] NULL: it speaks in clear */
-    struct sockaddr_in6 peer; /* [c] or an IPv4 one; unspecified: a UNIX one */
-    atomic_uint last;         /* [a] Unix second of the last request */
-    atomic_uchar state;       /* [a] enum conn_state; conn_set_state */
-    uint8_t transport;        /* [c] enum conn_transport */
-    uint8_t protocol;         /* [w] enum conn_protocol */
-    uint8_t reason;           /* [w] enum conn_reason */
-    bool eof;                 /* [w] the peer sends no more */
-    bool closing;             /* [w] close once pending is sent */
-    bool hanging_up;          /* [w] the same, but by conn_hang_up */
-    bool answering;           /* [w] TLS has to send before it reads on */
+    uint32_t magic;        /* [c] */
+    int fd;                /* [c] */
+    struct event event;    /* [w] */
+    struct conn_set *set;  /* [c] */
+    LIST_ENTRY(conn) link; /* [Q] set->open, set->dead or the pool */
+    struct parked *parked; /* [w] change it after conn_park only */
+    struct guard *guard;   /* [w] change it after conn_guard only */
+    struct in6_addr peer;  /* [c] of TCP: its address, or :: unknown */
+    in_port_t peer_port;   /* [c] in the order of the network */
+    uint8_t seat;          /* [w] of its slot in this pass, from 1; 0: none */
+    atomic_uint last;      /* [a] Unix second of the last request */
+    atomic_uchar state;    /* [a] enum conn_state; conn_set_state */
+    uint8_t transport;     /* [c] enum conn_transport */
+    uint8_t protocol;      /* [w] enum conn_protocol */
+    uint8_t reason;        /* [w] enum conn_reason */
+    bool eof;              /* [w] the peer sends no more */
+    bool closing;          /* [w] close once pending is sent */
+    bool hanging_up;       /* [w] the same, but by conn_hang_up */
+    bool answering;        /* [w] TLS has to send before it reads on */
 };
 
-_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 120,
+_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 80,
                "an idle connection stays under 300 bytes");
 
 LIST_HEAD(conn_list, conn);
 LIST_HEAD(udp_list, udp);
 TAILQ_HEAD(conn_queue, conn);
 
-struct saslauth;
-struct textauth;
-struct tls;
+struct guard;
 struct conn_block;
 
 struct conn_set {
@@ -119,6 +116,12 @@ struct conn_set {
 };
 
 struct conn *conn_cast(void *arg);
+
+/* Its slot of this pass. */
+static inline struct slot *conn_slot(const struct conn *c)
+{
+    return &c->set->slots[c->seat - 1];
+}
 
 void conn_set_state(struct conn *c, enum conn_state to);
 
@@ -168,32 +171,7 @@ enum turn conn_run(struct conn *c) MUST_CHECK;
 /* Runs one request of it. */
 enum turn conn_run_one(struct conn *c, struct ahead *a) MUST_CHECK;
 
-/* The same with -S, of the binary protocol: if the client may have it run. */
-enum turn conn_sasl_run(struct conn *c, struct ahead *a) MUST_CHECK;
-
 /* Sends, where an answer may not fit. */
 enum turn conn_make_room(struct conn *c) MUST_CHECK;
-
-/* Reads what the slot holds until the client is known, which TURN_GO says. */
-enum turn conn_auth_run(struct conn *c) MUST_CHECK;
-
-/* It is known, or gone. */
-void conn_auth_end(struct conn *c);
-
-/* Gives the set its stage, if there is to be TLS. */
-bool conn_tls_stage(struct conn_set *set) MUST_CHECK;
-
-/* Begins the handshake, after which it is watched for bytes. */
-bool conn_tls_begin(struct conn *c, enum tls_kind kind) MUST_CHECK;
-
-/* As recv and sendmsg: bytes; no room to send is 0. */
-ssize_t conn_tls_read(struct conn *c, const struct iovec *iov, unsigned n);
-ssize_t conn_tls_send(struct conn *c, const struct iovec *iov, unsigned n);
-
-/* Its turn is over: sees to what no event of its socket will tell. */
-bool conn_tls_wait(struct conn *c) MUST_CHECK;
-
-/* Says goodbye; what comes from now on is of no interest. */
-void conn_tls_end(struct conn *c);
 
 #endif

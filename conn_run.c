@@ -1,4 +1,4 @@
-#include "conn_internal.h"
+#include "conn_guard.h"
 
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static enum turn hold(struct conn *c, const struct ahead *a, bool between,
     if (parked == NULL) {
         return TURN_DROP;
     }
-    if (!slot_hold(c->slot, a, between, &parked->held)) {
+    if (!slot_hold(conn_slot(c), a, between, &parked->held)) {
         COUNT(c->set->counters, malloc_fails);
         return TURN_DROP;
     }
@@ -33,8 +33,9 @@ static enum turn run_full(struct conn *c, const struct ahead *a)
     case SENT_ALL:
         return TURN_GO;
     case SENT_BLOCKED:
-        c->slot->pos = a->start;
-        return c->slot->binary ? TURN_BLOCKED : hold(c, a, false, TURN_BLOCKED);
+        conn_slot(c)->pos = a->start;
+        return conn_slot(c)->binary ? TURN_BLOCKED
+                                    : hold(c, a, false, TURN_BLOCKED);
     case SENT_BROKEN:
         break;
     }
@@ -61,7 +62,7 @@ static enum turn begin_upload(struct conn *c, struct upload *upload)
  * it stands. */
 static enum turn run_done(struct conn *c, const struct ahead *a)
 {
-    if (UNLIKELY(c->slot->binary)) {
+    if (UNLIKELY(conn_slot(c)->binary)) {
         return TURN_GO;
     }
     if (UNLIKELY(a->req.more)) {
@@ -78,10 +79,10 @@ static enum command_result run_request(struct conn *c, struct ahead *a,
                                        size_t *used, struct upload *upload)
 {
     struct command *cmd = &c->set->command;
-    const char *data = c->slot->buf + a->data;
-    size_t avail = c->slot->len - a->data;
+    const char *data = conn_slot(c)->buf + a->data;
+    size_t avail = conn_slot(c)->len - a->data;
 
-    if (UNLIKELY(c->slot->binary)) {
+    if (UNLIKELY(conn_slot(c)->binary)) {
         return command_binary_run(cmd, c->fd, &a->binary, data, avail, used,
                                   upload);
     }
@@ -90,7 +91,7 @@ static enum command_result run_request(struct conn *c, struct ahead *a,
 
 enum turn conn_run_one(struct conn *c, struct ahead *a)
 {
-    struct slot *slot = c->slot;
+    struct slot *slot = conn_slot(c);
     struct upload upload;
 
     for (;;) {
@@ -165,7 +166,7 @@ static void log_bad_magic(const struct slot *slot)
 /* The look-ahead is used up: the next one, or why there is none. */
 static enum turn look_further(struct conn *c)
 {
-    struct slot *slot = c->slot;
+    struct slot *slot = conn_slot(c);
 
     slot_look_ahead(slot, &c->parked->held);
     if (slot->count > 1) {
@@ -189,7 +190,7 @@ static enum turn look_further(struct conn *c)
 static int64_t keys_of(const struct conn *c, const struct ahead *a,
                        uint64_t gets)
 {
-    if (c->slot->binary ||
+    if (conn_slot(c)->binary ||
         (a->req.verb != VERB_GET && a->req.verb != VERB_GETS)) {
         return 1;
     }
@@ -201,7 +202,7 @@ static int64_t keys_of(const struct conn *c, const struct ahead *a,
 static enum turn run_requests(struct conn *c)
 {
     struct conn_set *set = c->set;
-    struct slot *slot = c->slot;
+    struct slot *slot = conn_slot(c);
     int64_t budget = (int64_t)settings.reqs_per_event * BUDGET_FACTOR;
     enum turn turn = TURN_GO;
 
@@ -235,7 +236,7 @@ enum turn conn_run(struct conn *c)
 {
     enum turn turn = TURN_GO;
 
-    if (UNLIKELY(c->auth != NULL)) {
+    if (UNLIKELY(c->guard->auth != NULL)) {
         turn = conn_auth_run(c);
     } else if (c->parked->upload != NULL) {
         turn = run_upload(c);

@@ -1,4 +1,4 @@
-#include "conn_internal.h"
+#include "conn_guard.h"
 
 #include "base/log.h"
 #include "command_binary.h"
@@ -20,7 +20,7 @@ static void refuse(struct conn *c, const struct ahead *a, enum binary_code code)
 /* "authenticated() in cmd ...": what is allowed before, too. */
 static bool may_run(const struct conn *c, const struct binary_request *req)
 {
-    bool known = c->sasl != NULL && saslauth_is_known(c->sasl);
+    bool known = c->guard->sasl != NULL && saslauth_is_known(c->guard->sasl);
     bool allowed =
         known || req->tag.opcode == OPCODE_VERSION ||
         (req->tag.opcode >= OPCODE_LIST && req->tag.opcode <= OPCODE_STEP);
@@ -56,19 +56,19 @@ static void attempt(struct conn *c, const struct ahead *a)
 {
     const struct binary_request *req = &a->binary;
     struct saslauth_text mechanism = {req->key, req->nkey};
-    struct saslauth_text data = {c->slot->buf + a->data, req->nbytes};
+    struct saslauth_text data = {conn_slot(c)->buf + a->data, req->nbytes};
     struct saslauth_text text;
     enum saslauth_status status =
         req->tag.opcode == OPCODE_AUTH
-            ? saslauth_start(c->sasl, mechanism, data, &text)
-            : saslauth_step(c->sasl, data, &text);
+            ? saslauth_start(c->guard->sasl, mechanism, data, &text)
+            : saslauth_step(c->guard->sasl, data, &text);
 
     answer(c, a, status, text);
 }
 
 static void list(struct conn *c, const struct ahead *a)
 {
-    struct saslauth_text names = saslauth_list(c->sasl);
+    struct saslauth_text names = saslauth_list(c->guard->sasl);
 
     if (names.len > ANSWER_ROOM - BINARY_HEADER) {
         refuse(c, a, BINARY_AUTH_ERROR);
@@ -93,10 +93,12 @@ static bool is_shaped(const struct ahead *a)
 /* A request of the exchange, whose value is at hand. */
 static enum turn run(struct conn *c, const struct ahead *a)
 {
-    if (c->sasl == NULL) {
-        c->sasl = saslauth_new();
+    struct guard *guard = conn_guard(c);
+
+    if (guard != NULL && guard->sasl == NULL) {
+        guard->sasl = saslauth_new();
     }
-    if (c->sasl == NULL) {
+    if (guard == NULL || guard->sasl == NULL) {
         COUNT(c->set->counters, malloc_fails);
         refuse(c, a, BINARY_NO_MEMORY);
     } else if (a->binary.nkey > SASLAUTH_MECHANISM_MAX) {
@@ -106,7 +108,7 @@ static enum turn run(struct conn *c, const struct ahead *a)
     } else {
         attempt(c, a);
     }
-    c->slot->pos = a->data + a->binary.nbytes;
+    conn_slot(c)->pos = a->data + a->binary.nbytes;
     return TURN_GO;
 }
 
@@ -122,8 +124,8 @@ static enum turn run_when_whole(struct conn *c, const struct ahead *a)
         refuse(c, a, BINARY_NO_MEMORY);
         return TURN_HANG_UP;
     }
-    c->slot->pos = a->start;
-    if (c->slot->len - a->start < whole) {
+    conn_slot(c)->pos = a->start;
+    if (conn_slot(c)->len - a->start < whole) {
         return TURN_HUNGRY;
     }
     if (out_space(&c->set->out) < ANSWER_ROOM) {
@@ -147,7 +149,7 @@ enum turn conn_sasl_run(struct conn *c, struct ahead *a)
         enum turn turn = conn_make_room(c);
 
         if (turn != TURN_GO) {
-            c->slot->pos = a->start;
+            conn_slot(c)->pos = a->start;
             return turn;
         }
     }

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -22,7 +23,7 @@ void conn_set_sweep(struct conn_set *set)
         struct conn *next = LIST_NEXT(c, link);
         uint32_t last = atomic_load_explicit(&c->last, memory_order_relaxed);
 
-        if (c->transport == CONN_TCP && c->slot == NULL &&
+        if (c->transport == CONN_TCP && c->seat == 0 &&
             c->parked->pending == NULL && c->parked->stream == NULL &&
             now > last && now - last > (uint32_t)settings.idle_timeout) {
             log_print(2, "Closing idle fd %d\n", c->fd);
@@ -82,11 +83,22 @@ size_t conn_set_view(struct conn_set *set, struct conn_view *views, size_t room)
 
 void conn_note_peer(struct conn *c)
 {
-    socklen_t len = sizeof(c->peer);
+    struct sockaddr_in6 peer = {0};
+    const struct sockaddr_in *v4 = (const void *)&peer;
+    socklen_t len = sizeof(peer);
 
-    if (c->transport == CONN_TCP &&
-        getpeername(c->fd, (struct sockaddr *)&c->peer, &len) != 0) {
-        c->peer.sin6_family = AF_UNSPEC;
+    if (c->transport != CONN_TCP ||
+        getpeername(c->fd, (struct sockaddr *)&peer, &len) != 0) {
+        return;
+    }
+    if (peer.sin6_family == AF_INET6) {
+        c->peer = peer.sin6_addr;
+        c->peer_port = peer.sin6_port;
+    } else if (peer.sin6_family == AF_INET) {
+        /* As one of IPv6 (RFC 4291, 2.5.5.2). */
+        c->peer.s6_addr[10] = c->peer.s6_addr[11] = UINT8_MAX;
+        memcpy(&c->peer.s6_addr[12], &v4->sin_addr, sizeof(v4->sin_addr));
+        c->peer_port = v4->sin_port;
     }
 }
 
@@ -99,17 +111,15 @@ struct who {
 
 static struct who who_is(const struct conn *c)
 {
-    const struct sockaddr_in *v4 = (const void *)&c->peer;
-    struct who who = {.ip = "unknown", .transport = "tcp"};
+    struct who who = {
+        .ip = "unknown", .port = ntohs(c->peer_port), .transport = "tcp"};
 
     if (c->transport == CONN_UNIX) {
         who = (struct who){.ip = "unix", .transport = "local"};
-    } else if (c->peer.sin6_family == AF_INET6) {
-        (void)inet_ntop(AF_INET6, &c->peer.sin6_addr, who.ip, sizeof(who.ip));
-        who.port = ntohs(c->peer.sin6_port);
-    } else if (c->peer.sin6_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &v4->sin_addr, who.ip, sizeof(who.ip));
-        who.port = ntohs(v4->sin_port);
+    } else if (IN6_IS_ADDR_V4MAPPED(&c->peer)) {
+        (void)inet_ntop(AF_INET, &c->peer.s6_addr[12], who.ip, sizeof(who.ip));
+    } else if (c->peer_port != 0) {
+        (void)inet_ntop(AF_INET6, &c->peer, who.ip, sizeof(who.ip));
     }
     return who;
 }

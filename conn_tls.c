@@ -1,4 +1,4 @@
-#include "conn_internal.h"
+#include "conn_guard.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static void tell_broken(struct conn *c, const char *when)
     if (!log_wanted(1) && !watch_wanted(WATCH_CONNEVENTS)) {
         return;
     }
-    tls_why(c->tls, why);
+    tls_why(c->guard->tls, why);
     log_print(1, "<%d TLS %s: %s\n", c->fd, when, why);
     if (watch_wanted(WATCH_CONNEVENTS)) {
         watch_event(WATCH_CONNEVENTS, "type=conntlserr fd=%d msg=%s", c->fd,
@@ -50,8 +50,13 @@ bool conn_tls_stage(struct conn_set *set)
 
 bool conn_tls_begin(struct conn *c, enum tls_kind kind)
 {
-    c->tls = tls_new(c->fd, kind);
-    return c->tls != NULL &&
+    struct guard *guard = conn_guard(c);
+
+    if (guard == NULL) {
+        return false;
+    }
+    guard->tls = tls_new(c->fd, kind);
+    return guard->tls != NULL &&
            event_assign(&c->event, c->set->base, c->fd, EV_READ | EV_PERSIST,
                         on_handshake, c) == 0 &&
            event_add(&c->event, NULL) == 0;
@@ -60,7 +65,7 @@ bool conn_tls_begin(struct conn *c, enum tls_kind kind)
 /* Bytes that are here already wake nobody: gives it a turn. */
 static bool queue_what_is_here(struct conn *c)
 {
-    if (!tls_has_more(c->tls)) {
+    if (!tls_has_more(c->guard->tls)) {
         return true;
     }
     if (conn_park(c) == NULL) {
@@ -77,9 +82,10 @@ static void on_handshake(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    switch (tls_handshake(c->tls)) {
+    switch (tls_handshake(c->guard->tls)) {
     case TLS_OK:
-        counter_add(&c->set->counters->ssl_new_sessions, tls_sessions(c->tls));
+        counter_add(&c->set->counters->ssl_new_sessions,
+                    tls_sessions(c->guard->tls));
         (void)event_del(&c->event);
         alive = conn_watch(c, false) && queue_what_is_here(c);
         break;
@@ -106,7 +112,7 @@ ssize_t conn_tls_read(struct conn *c, const struct iovec *iov, unsigned n)
 {
     size_t got = 0;
 
-    switch (tls_read(c->tls, iov, n, &got)) {
+    switch (tls_read(c->guard->tls, iov, n, &got)) {
     case TLS_OK:
         return (ssize_t)got;
     case TLS_ENDED:
@@ -130,7 +136,7 @@ ssize_t conn_tls_send(struct conn *c, const struct iovec *iov, unsigned n)
 {
     size_t sent = 0;
 
-    switch (tls_write(c->tls, iov, n, &c->set->stage, &sent)) {
+    switch (tls_write(c->guard->tls, iov, n, &c->set->stage, &sent)) {
     case TLS_OK:
     case TLS_WANTS_WRITE:
         counter_add(&c->set->counters->bytes_written, sent);
@@ -171,9 +177,9 @@ bool conn_tls_wait(struct conn *c)
 
 void conn_tls_end(struct conn *c)
 {
-    if (c->tls != NULL) {
-        tls_part(c->tls);
-        tls_free(c->tls);
-        c->tls = NULL;
+    if (c->guard->tls != NULL) {
+        tls_part(c->guard->tls);
+        tls_free(c->guard->tls);
+        c->guard->tls = NULL;
     }
 }
