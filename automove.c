@@ -1,5 +1,6 @@
 #include "automove.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ static struct summary summary_of(const struct automove *a, unsigned c)
     const struct sample *s = samples_of(a, c);
     struct summary sum = {0};
 
+    assert(a->window > 0);
     for (unsigned i = 0; i < a->taken; i++) {
         sum.age += s[i].age;
         sum.evicted += s[i].evicted;

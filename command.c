@@ -450,6 +450,21 @@ static enum command_result run_shutdown(struct command *cmd, int fd,
     return COMMAND_DONE;
 }
 
+/* Those that answer, and that is all. */
+static void (*const plain[])(struct command *cmd, int fd,
+                             const struct request *req) = {
+    [VERB_INCR] = run_arith,
+    [VERB_DECR] = run_arith,
+    [VERB_DELETE] = run_delete,
+    [VERB_TOUCH] = run_touch,
+    [VERB_FLUSH_ALL] = run_flush_all,
+    [VERB_VERBOSITY] = run_verbosity,
+    [VERB_CACHE_MEMLIMIT] = run_cache_memlimit,
+    [VERB_SLABS] = admin_slabs,
+    [VERB_LRU] = admin_lru,
+    [VERB_EXTSTORE] = admin_extstore,
+};
+
 /* Requests without data and without a list of keys. */
 static enum command_result run_simple(struct command *cmd, int fd,
                                       struct request *req)
@@ -457,22 +472,15 @@ static enum command_result run_simple(struct command *cmd, int fd,
     switch ((enum verb)req->verb) {
     case VERB_INCR:
     case VERB_DECR:
-        run_arith(cmd, fd, req);
-        break;
     case VERB_DELETE:
-        run_delete(cmd, fd, req);
-        break;
     case VERB_TOUCH:
-        run_touch(cmd, fd, req);
-        break;
     case VERB_FLUSH_ALL:
-        run_flush_all(cmd, fd, req);
-        break;
     case VERB_VERBOSITY:
-        run_verbosity(cmd, fd, req);
-        break;
     case VERB_CACHE_MEMLIMIT:
-        run_cache_memlimit(cmd, fd, req);
+    case VERB_SLABS:
+    case VERB_LRU:
+    case VERB_EXTSTORE:
+        plain[req->verb](cmd, fd, req);
         break;
     case VERB_VERSION:
         reply_text(cmd, fd, false, "VERSION " PRODUCT_BASE_VERSION);
@@ -485,20 +493,11 @@ static enum command_result run_simple(struct command *cmd, int fd,
         break;
     case VERB_STATS:
         return stats_run(cmd, fd, req);
-    case VERB_SLABS:
-        admin_slabs(cmd, fd, req);
-        break;
-    case VERB_LRU:
-        admin_lru(cmd, fd, req);
-        break;
     case VERB_LRU_CRAWLER:
         if (dump_is_meant(req)) {
             return dump_run(cmd, fd, req);
         }
         admin_lru_crawler(cmd, fd, req);
-        break;
-    case VERB_EXTSTORE:
-        admin_extstore(cmd, fd, req);
         break;
     case VERB_WATCH:
         return watching_run(cmd, fd, req);

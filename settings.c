@@ -44,7 +44,6 @@ enum format {
     SIZE,
     FIXED, /* two decimals */
     TEXT,  /* "NULL" when unset, as stock says */
-    UNSET, /* the same, but "(null)" */
     GIVEN, /* of a text: yes or no, not what it is */
     PATH,  /* "no" when unset */
     NAMED, /* "(null)" when unset, as stock says of some */
@@ -82,6 +81,13 @@ static const char *protocol_name(int protocol)
     return names[protocol];
 }
 
+static const char *text_or(const void *setting, const char *unset)
+{
+    const char *text = *(const char *const *)setting;
+
+    return text != NULL ? text : unset;
+}
+
 /* The text of a row, in `buf` or constant; NULL: the caller knows. */
 static const char *value_text(const struct row *row, char *buf)
 {
@@ -109,22 +115,16 @@ static const char *value_text(const struct row *row, char *buf)
         n = snprintf(buf, VALUE_MAX, "%c", *(const char *)p);
         break;
     case TEXT:
-        text =
-            *(const char *const *)p != NULL ? *(const char *const *)p : "NULL";
+        text = text_or(p, "NULL");
         break;
     case TLS_VERSION:
         n = snprintf(buf, VALUE_MAX, "tlsv1.%d", *(const int *)p);
         break;
     case NAMED:
-        text = *(const char *const *)p != NULL ? *(const char *const *)p
-                                               : "(null)";
+        text = text_or(p, "(null)");
         break;
     case PATH:
-        text = *(const char *const *)p != NULL ? *(const char *const *)p : "no";
-        break;
-    case UNSET:
-        text = *(const char *const *)p != NULL ? *(const char *const *)p
-                                               : "(null)";
+        text = text_or(p, "no");
         break;
     case GIVEN:
         text = *(const char *const *)p != NULL ? "yes" : "no";

@@ -237,7 +237,7 @@ START_TEST(pages_in_a_file_are_found_again)
         char *p = slabs_alloc(4);
 
         ref[i] = slabs_ref(p);
-        (void)strcpy(p, "here");
+        memcpy(p, "here", sizeof("here"));
     }
     huge = slabs_ref(slabs_alloc(61));
     keep(&k);
