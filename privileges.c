@@ -175,15 +175,15 @@ static bool allow_threads(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
                             0) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
-                            SCMP_A0(SCMP_CMP_EQ, pid)) == 0 &&
+                            SCMP_A0(SCMP_CMP_EQ, pid, 0)) == 0 &&
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                            SCMP_A0(SCMP_CMP_EQ, pid)) == 0;
+                            SCMP_A0(SCMP_CMP_EQ, pid, 0)) == 0;
 }
 
 static bool allow_local_socket(scmp_filter_ctx filter)
 {
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) == 0;
+                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)) == 0;
 }
 
 /* Sockets of this host, for a word to the service manager. */

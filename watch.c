@@ -246,6 +246,8 @@ struct line {
 };
 
 static void line_add(struct line *l, const char *format, ...) PRINTF(2, 3);
+static void line_add_list(struct line *l, const char *format, va_list ap)
+    PRINTF(2, 0);
 
 static void line_add_list(struct line *l, const char *format, va_list ap)
 {
