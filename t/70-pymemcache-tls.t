@@ -9,27 +9,14 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Certs;
+use Clients;
 use Memcached;
 
 my $python = '/usr/bin/python3';
 plan skip_all => 'python3-pymemcache is not installed'
-    if system("$python -c 'import pymemcache' >/dev/null 2>&1") != 0;
+    if !runs($python, '-c', 'import pymemcache');
 
-my $ca     = Certs->new;
-my $mc     = tls_memcached($ca, '-m', 100);
-my $script = "$FindBin::Bin/clients/pymemcache_client.py";
-my $out    = qx(timeout 120 $python -B $script @{[$mc->port]} @{[$ca->file]} 2>&1);
-my $exit   = $? >> 8;
-my ($passed, $plan) = (0);
-for my $line (split /\n/, $out) {
-    if ($line =~ /\A(not )?ok \d+ - (.*)/) {
-        ok !$1, $2;
-    } elsif ($line =~ /\A1\.\.(\d+)/) {
-        $plan = $1;
-    } else {
-        diag $line;
-    }
-}
-is $exit, 0, 'the script ran to its end';
-is(Test::More->builder->current_test - 1, $plan, 'with all of its tests');
+my $ca = Certs->new;
+my $mc = tls_memcached($ca, '-m', 100);
+client_tests([$python, '-B'], 'pymemcache_client.py', $mc->port, $ca->file);
 done_testing;
