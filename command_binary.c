@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "base/product.h"
 #include "lookup.h"
+#include "mutation.h"
 #include "prefix.h"
 #include "reply_binary.h"
 #include "settings.h"
 #include "stats_binary.h"
+#include "store_meta.h"
 #include "upload_binary.h"
 #include "value.h"
 #include "watch.h"
@@ -216,57 +218,65 @@ static enum command_result run_get(struct command *cmd, int fd,
 
 /* ---- incr, decr, delete ------------------------------------------------ */
 
-static enum store_status arith(const struct binary_request *req,
-                               const struct store_key *key,
-                               struct store_number *number)
+static struct store_sum sum_of(const struct binary_request *req)
 {
-    const struct store_initial initial = {
-        .value = req->initial,
-        .exptime = req->exptime == 0 ? 0 : store_exptime(req->exptime)};
-    bool incr = req->verb == BINARY_INCR;
+    struct store_sum sum = {
+        .incr = req->verb == BINARY_INCR,
+        .vivify = req->exptime != BINARY_NO_CREATE,
+        .delta = req->delta,
+        .initial = req->initial,
+        .cas = req->cas,
+    };
 
-    *number = (struct store_number){.cas = req->cas};
-    if (req->exptime != BINARY_NO_CREATE) {
-        return store_arith_create(key, incr, req->delta, &initial, number);
+    if (sum.vivify && req->exptime != 0) {
+        sum.vivify_exptime = store_exptime(req->exptime);
     }
-    return store_arith(key, incr, req->delta, &number->result, &number->cas,
-                       &number->found);
+    return sum;
 }
 
 static void count_arith(struct command *cmd, bool incr,
-                        const struct store_number *number,
+                        const struct store_result *result,
+                        const struct store_found *found,
                         enum store_status status)
 {
-    struct counters *c = cmd->counters;
-
     if (status == STORE_NOT_FOUND) {
-        counter_add(incr ? &c->incr_misses : &c->decr_misses, 1);
-    } else if (status == STORE_OK && !number->created) {
-        counter_add(incr ? &c->incr_hits : &c->decr_hits, 1);
-        lookup_count_class(cmd, number->found.slab_class,
-                           incr ? CLASS_INCR_HITS : CLASS_DECR_HITS);
+        lookup_count_arith(cmd, incr, false, 0);
+    } else if (status == STORE_OK && !result->made) {
+        lookup_count_arith(cmd, incr, true, found->slab_class);
     }
+}
+
+/* As if the number had been added. */
+static void note_made(int fd, const struct store_key *key,
+                      const struct store_sum *sum)
+{
+    if (UNLIKELY(log_wanted(3))) {
+        lookup_log(key, STORE_ABSENT);
+    }
+    mutation_tell_number(fd, key, sum->initial, sum->vivify_exptime);
 }
 
 static void run_arith(struct command *cmd, int fd,
                       const struct binary_request *req)
 {
     struct store_key key = key_of(req);
-    struct store_number number;
-    enum store_status status = arith(req, &key, &number);
+    struct store_sum sum = sum_of(req);
+    struct store_found found;
+    struct store_result result;
+    enum store_status status = store_sum(&key, &sum, &result, &found);
     char digits[sizeof(uint64_t)];
 
-    lookup_count(cmd, &key, number.found.why);
-    lookup_tell(fd, &key, &number.found);
-    if (UNLIKELY(log_wanted(3)) && number.created) {
-        lookup_log(&key, STORE_ABSENT); /* the look-up of the add */
+    lookup_count(cmd, &key, found.why);
+    lookup_tell(fd, &key, &found);
+    if (status == STORE_OK && result.made) {
+        note_made(fd, &key, &sum);
     }
-    count_arith(cmd, req->verb == BINARY_INCR, &number, status);
+    count_arith(cmd, sum.incr, &result, &found, status);
     switch (status) {
     case STORE_OK:
         if (!req->tag.quiet) {
-            (void)binary_u64(digits, number.result);
-            reply_binary_value(cmd, fd, &req->tag, number.cas, digits,
+            (void)binary_u64(digits, result.number);
+            reply_binary_value(cmd, fd, &req->tag, result.cas, digits,
                                sizeof(digits));
         }
         break;
@@ -283,9 +293,8 @@ static void run_arith(struct command *cmd, int fd,
     case STORE_TOO_LARGE:
     case STORE_NO_MEMORY:
         reply_binary_error(cmd, fd, &req->tag, BINARY_NO_MEMORY,
-                           number.found.slab_class != 0
-                               ? "Out of memory incrementing value"
-                               : "Out of memory allocating new item");
+                           result.made ? "Out of memory allocating new item"
+                                       : "Out of memory incrementing value");
         break;
     }
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "lookup.h"
+#include "mutation.h"
 #include "proto/meta.h"
 #include "proto/text.h"
 #include "reply.h"
@@ -300,6 +301,9 @@ static bool fetch(struct command *cmd, const struct store_key *key,
     }
     hit->it = store_fetch_hold(key, &fetch, &hit->fetched);
     hit->ends.is_made = hit->fetched.made;
+    if (it == NULL && hit->fetched.why == STORE_ABSENT) {
+        hit->fetched.why = why; /* this look-up removed what was dead */
+    }
     return true;
 }
 
@@ -316,7 +320,7 @@ static enum command_result run_get(struct command *cmd, int fd,
     if (out_space(cmd->out) < HIT_ROOM || !fetch(cmd, &key, &hit)) {
         return COMMAND_FULL;
     }
-    found = lookup_found(hit.fetched.why, hit.it);
+    found = lookup_found(hit.fetched.why, hit.fetched.made ? NULL : hit.it);
     if (hit.it == NULL) {
         answer_miss(cmd, fd, &hit);
     } else {
@@ -466,7 +470,9 @@ static void run_arith(struct command *cmd, int fd, const struct request *req,
     lookup_tell(fd, &key, &found);
     switch (status) {
     case STORE_OK:
-        if (!result.made) {
+        if (result.made) {
+            mutation_tell_number(fd, &key, sum.initial, sum.vivify_exptime);
+        } else {
             lookup_count_arith(cmd, incr, true, found.slab_class);
         }
         if (!meta_has(m, 'q')) {

@@ -210,27 +210,6 @@ enum store_status store_arith(const struct store_key *key, bool incr,
                               uint64_t delta, uint64_t *result, uint64_t *cas,
                               struct store_found *found) MUST_CHECK;
 
-/* The outcome of arithmetic. */
-struct store_number {
-    uint64_t result;
-    uint64_t cas; /* on entry: to compare, 0 any; then the item's */
-    bool created;
-    struct store_found found;
-};
-
-/* What arithmetic makes where there is nothing. */
-struct store_initial {
-    uint64_t value;
-    uint32_t exptime; /* Unix seconds, 0 never */
-};
-
-/* The same, but creates what is absent: with the initial value, whatever the
- * delta, and without flags. Whether it did is told by `created`. */
-enum store_status store_arith_create(const struct store_key *key, bool incr,
-                                     uint64_t delta,
-                                     const struct store_initial *initial,
-                                     struct store_number *out) MUST_CHECK;
-
 /* Sets a new expiry (Unix seconds, 0 never) and returns the item held, as
  * store_hold does, or NULL when absent. */
 struct item *store_touch_hold(const struct store_key *key, uint32_t exptime,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "lookup.h"
+#include "mutation.h"
 #include "prefix.h"
 #include "reply.h"
 #include "settings.h"
@@ -88,66 +89,6 @@ static inline void count_store(struct command *cmd, bool cas,
     }
 }
 
-/* What those who watch are told of a store. */
-struct mutation {
-    int fd;
-    enum store_mode mode;
-    enum store_status status;
-    uint32_t exptime;
-    unsigned slab_class;
-    uint32_t nbytes;
-};
-
-static const char *cmd_word(enum store_mode mode)
-{
-    static const char *const words[] = {
-        [STORE_SET] = "set",         [STORE_ADD] = "add",
-        [STORE_REPLACE] = "replace", [STORE_APPEND] = "append",
-        [STORE_PREPEND] = "prepend", [STORE_CAS] = "cas",
-    };
-
-    return words[mode];
-}
-
-static const char *status_word(enum store_status status)
-{
-    static const char *const words[] = {
-        [STORE_OK] = "stored",
-        [STORE_NOT_STORED] = "not_stored",
-        [STORE_EXISTS] = "exists",
-        [STORE_NOT_FOUND] = "not_found",
-        [STORE_TOO_LARGE] = "too_large",
-        [STORE_NO_MEMORY] = "no_memory",
-        [STORE_NON_NUMERIC] = "not_stored",
-    };
-
-    return words[status];
-}
-
-/* Tells of a store that is over. Of one that added to a value the whole is
- * looked at. */
-static void tell_mutation(const struct store_key *key, const struct mutation *m)
-{
-    struct watch_item told = {.key = key->ptr,
-                              .nkey = key->len,
-                              .slab_class = m->slab_class,
-                              .nbytes = m->nbytes,
-                              .fd = m->fd};
-    uint32_t exptime = m->exptime;
-
-    if (m->status == STORE_OK &&
-        (m->mode == STORE_APPEND || m->mode == STORE_PREPEND)) {
-        struct item *it = store_hold(key, NULL);
-
-        if (it != NULL) {
-            told = lookup_seen(m->fd, key, it);
-            exptime = it->exptime;
-            store_release(it);
-        }
-    }
-    watch_item_store(&told, status_word(m->status), cmd_word(m->mode), exptime);
-}
-
 static void count_set_prefix(const char *key, size_t nkey)
 {
     if (UNLIKELY(prefix_enabled())) {
@@ -204,13 +145,11 @@ static void store_whole(struct command *cmd, int fd, const struct request *req,
         reply_fixed(cmd, fd, req->noreply, refuse_bad_chunk(cmd, req, &key));
         return;
     }
-    if (watch_wanted(WATCH_FETCHERS)) {
-        lookup_tell_of(fd, &key);
-    }
+    mutation_tell_lookup(fd, &key);
     status =
         store_set(&key, &attrs, mode_of((enum verb)req->verb), data, n, &cas);
     if (watch_wanted(WATCH_MUTATIONS)) {
-        tell_mutation(
+        mutation_tell(
             &key, &(struct mutation){
                       fd, mode_of((enum verb)req->verb), status, attrs.exptime,
                       store_class_of(key.len, attrs.flags, n), req->nbytes});
@@ -244,7 +183,7 @@ static void upload_begin(struct command *cmd, int fd, const struct request *req,
         upload->answer = (uint8_t)reply_of(status);
         count_store(cmd, false, status, 0);
         if (watch_wanted(WATCH_MUTATIONS)) {
-            tell_mutation(&key, &(struct mutation){
+            mutation_tell(&key, &(struct mutation){
                                     fd, mode_of((enum verb)req->verb), status,
                                     attrs.exptime, 0, req->nbytes});
         }
@@ -269,18 +208,6 @@ static void count_meta(struct command *cmd, const struct meta *m,
     }
 }
 
-static void tell_meta(int fd, const struct store_key *key,
-                      const struct store_terms *terms, enum store_status status,
-                      size_t n)
-{
-    if (watch_wanted(WATCH_MUTATIONS)) {
-        tell_mutation(key, &(struct mutation){
-                               fd, terms->mode, status, terms->attrs.exptime,
-                               store_class_of(key->len, terms->attrs.flags, n),
-                               (uint32_t)n});
-    }
-}
-
 static void store_whole_meta(struct command *cmd, int fd, const struct meta *m,
                              const char *data, size_t n)
 {
@@ -291,11 +218,9 @@ static void store_whole_meta(struct command *cmd, int fd, const struct meta *m,
     struct item *it;
 
     if (LIKELY(is_line_end(data + n))) {
-        if (watch_wanted(WATCH_FETCHERS)) {
-            lookup_tell_of(fd, &key);
-        }
+        mutation_tell_lookup(fd, &key);
         status = store_set_on(&key, &terms, data, n, &stored);
-        tell_meta(fd, &key, &terms, status, n);
+        mutation_tell_on(fd, &key, &terms, status, n);
         count_meta(cmd, m, status,
                    store_class_of(key.len, terms.attrs.flags, n));
         upload_meta_answer(cmd, fd, m, status, n, &stored);
@@ -312,7 +237,7 @@ static void store_whole_meta(struct command *cmd, int fd, const struct meta *m,
     reply_fixed(cmd, fd, false, REPLY_BAD_CHUNK);
 }
 
-static void upload_begin_meta(struct command *cmd, const struct meta *m,
+static void upload_begin_meta(struct command *cmd, int fd, const struct meta *m,
                               size_t n, struct upload *upload)
 {
     struct store_key key = meta_key(m);
@@ -335,6 +260,7 @@ static void upload_begin_meta(struct command *cmd, const struct meta *m,
         upload->item = NULL;
         upload->answer = (uint8_t)reply_of(status);
         count_store(cmd, false, status, 0);
+        mutation_tell_on(fd, &key, &terms, status, n);
     }
 }
 
@@ -358,11 +284,9 @@ static void upload_commit_meta(struct command *cmd, int fd,
     size_t n = it->nbytes;
     enum store_status status;
 
-    if (watch_wanted(WATCH_FETCHERS)) {
-        lookup_tell_of(fd, &key);
-    }
+    mutation_tell_lookup(fd, &key);
     status = store_commit_on(it, &key, &terms, &stored);
-    tell_meta(fd, &key, &terms, status, n);
+    mutation_tell_on(fd, &key, &terms, status, n);
     upload->item = NULL;
     count_meta(cmd, m, status, slab_class);
     upload_meta_answer(cmd, fd, m, status, upload->nbytes, &stored);
@@ -422,7 +346,7 @@ static enum command_result run_meta(struct command *cmd, int fd,
         return LIKELY(is_line_end(in->data + n)) ? COMMAND_DONE
                                                  : COMMAND_HANG_UP;
     }
-    upload_begin_meta(cmd, &m, n, upload);
+    upload_begin_meta(cmd, fd, &m, n, upload);
     *used = upload_feed(upload, in->data, in->avail);
     return COMMAND_UPLOAD;
 }
@@ -522,13 +446,11 @@ static enum reply upload_commit(struct command *cmd, int fd,
     enum store_status status;
 
     memcpy(copy, item_key(it), it->nkey);
-    if (watch_wanted(WATCH_FETCHERS)) {
-        lookup_tell_of(fd, &key);
-    }
+    mutation_tell_lookup(fd, &key);
     status = store_commit(it, &key, mode_of((enum verb)upload->verb), &cas);
     if (watch_wanted(WATCH_MUTATIONS)) {
         m.status = status;
-        tell_mutation(&key, &m);
+        mutation_tell(&key, &m);
     }
     count_store(cmd, upload->verb == VERB_CAS, status, slab_class);
     if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {

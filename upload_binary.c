@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "lookup.h"
+#include "mutation.h"
 #include "prefix.h"
 #include "reply_binary.h"
 #include "settings.h"
@@ -131,6 +132,17 @@ static void count(struct command *cmd, enum store_mode mode,
     }
 }
 
+static void tell(int fd, const struct binary_request *req,
+                 enum store_status status)
+{
+    struct store_key key = key_of(req);
+    const struct store_terms terms = {
+        .attrs = attrs_of(req),
+        .mode = mode_of((enum binary_verb)req->verb, cas_of(req))};
+
+    mutation_tell_terms(fd, &key, &terms, status, req->nbytes);
+}
+
 /* A set that finds no room removes what was there, with a cas or without. */
 static void drop_unstored(enum binary_verb verb, enum store_mode mode,
                           const struct store_key *key, enum store_status status)
@@ -149,9 +161,13 @@ static void store_whole(struct command *cmd, int fd,
     struct store_key key = key_of(req);
     struct store_attrs attrs = attrs_of(req);
     uint64_t cas = cas_of(req);
-    enum store_status status =
-        store_set(&key, &attrs, mode, data, req->nbytes, &cas);
+    enum store_status status;
 
+    mutation_tell_lookup(fd, &key);
+    status = store_set(&key, &attrs, mode, data, req->nbytes, &cas);
+    if (watch_wanted(WATCH_MUTATIONS)) {
+        tell(fd, req, status);
+    }
     drop_unstored(verb, mode, &key, status);
     count(cmd, mode, status, store_class_of(key.len, attrs.flags, req->nbytes));
     if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
@@ -161,7 +177,8 @@ static void store_whole(struct command *cmd, int fd,
 }
 
 /* Begins an upload: into an item, or to be swallowed. */
-static void begin(const struct binary_request *req, struct upload *upload)
+static void begin(int fd, const struct binary_request *req,
+                  struct upload *upload)
 {
     enum binary_verb verb = (enum binary_verb)req->verb;
     enum store_mode mode = mode_of(verb, cas_of(req));
@@ -175,6 +192,9 @@ static void begin(const struct binary_request *req, struct upload *upload)
         upload->item = NULL;
         upload->answer =
             status == STORE_TOO_LARGE ? REPLY_TOO_LARGE : REPLY_NO_MEMORY_STORE;
+        if (watch_wanted(WATCH_MUTATIONS)) {
+            tell(fd, req, status);
+        }
         drop_unstored(verb, mode, &key, status);
     }
 }
@@ -239,7 +259,7 @@ enum command_result upload_binary_run(struct command *cmd, int fd,
                               .cas = cas_of(req)};
     if (stores) {
         upload->answer = REPLY_NONE;
-        begin(req, upload);
+        begin(fd, req, upload);
     }
     *used = upload_feed(upload, in->data, in->avail);
     return COMMAND_UPLOAD;
@@ -255,16 +275,24 @@ static void commit(struct command *cmd, int fd, struct upload *upload)
     char copy[KEY_MAX_LENGTH]; /* the item may be gone before its key is */
     struct store_key key = {copy, it->nkey, upload->hv};
     uint64_t cas = upload->cas;
-    enum store_status status;
+    struct mutation m = {.fd = fd,
+                         .mode = mode,
+                         .exptime = it->exptime,
+                         .slab_class = slab_class,
+                         .nbytes = it->nbytes};
 
     memcpy(copy, item_key(it), it->nkey);
-    status = store_commit(it, &key, mode, &cas);
+    mutation_tell_lookup(fd, &key);
+    m.status = store_commit(it, &key, mode, &cas);
+    if (watch_wanted(WATCH_MUTATIONS)) {
+        mutation_tell(&key, &m);
+    }
     upload->item = NULL;
-    count(cmd, mode, status, slab_class);
-    if (UNLIKELY(status == STORE_EXISTS && log_wanted(2))) {
+    count(cmd, mode, m.status, slab_class);
+    if (UNLIKELY(m.status == STORE_EXISTS && log_wanted(2))) {
         upload_log_cas_failure(&key, upload->cas);
     }
-    answer(cmd, fd, &upload->tag, verb, status, cas);
+    answer(cmd, fd, &upload->tag, verb, m.status, cas);
 }
 
 enum command_result upload_binary_end(struct command *cmd, int fd,
