@@ -639,6 +639,7 @@ static enum next turn(void)
     bool busy = rep_sweep_step(&self.sweep);
     uint64_t read = 0, sent = 0;
 
+    rep_log_turn(self.memory.log);
     spread_hints();
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;

@@ -180,25 +180,34 @@ void store_observe(const struct store_observer *observer)
     store.observer = observer;
 }
 
+static uint64_t record(const struct store_change *change)
+{
+    if (store.observer != NULL) {
+        return store.observer->change(store.observer->ctx, change);
+    }
+    if (change->version != 0) {
+        version_observe(change->version);
+        return change->version;
+    }
+    return version_next();
+}
+
 uint64_t store_record_locked(enum store_op op, const struct store_key *key,
                              const struct item *it, uint64_t version,
                              uint32_t source)
 {
-    const struct store_change change = {.op = op,
-                                        .key = key,
-                                        .version = version,
-                                        .source = source,
-                                        .place =
-                                            it != NULL ? slabs_ref(it) : 0};
+    return record(
+        &(struct store_change){.op = op,
+                               .key = key,
+                               .version = version,
+                               .source = source,
+                               .place = it != NULL ? slabs_ref(it) : 0});
+}
 
-    if (store.observer != NULL) {
-        return store.observer->change(store.observer->ctx, &change);
-    }
-    if (version != 0) {
-        version_observe(version);
-        return version;
-    }
-    return version_next();
+void store_record_item_locked(const struct store_key *key, struct item *it)
+{
+    it->version = record(&(struct store_change){
+        .op = STORE_OP_ITEM, .key = key, .place = slabs_ref(it), .item = it});
 }
 
 /* ---- looking up ---- */

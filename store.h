@@ -29,6 +29,7 @@
 #include "base/hash.h"
 #include "base/util.h"
 #include "items.h"
+#include "store_change.h"
 
 struct store_config {
     size_t memory_limit;         /* bytes; -m */
@@ -226,37 +227,6 @@ void store_tick(void);
 uint32_t store_flush_time(void);
 
 /* ---- replication's side ------------------------------------------- */
-
-enum store_op {
-    STORE_OP_ITEM,   /* the key has a new state */
-    STORE_OP_TOUCH,  /* the expiry grew, the version stays */
-    STORE_OP_DELETE, /* the key is gone */
-    STORE_OP_FLUSH,  /* a barrier; no key */
-};
-
-struct store_change {
-    enum store_op op;
-    const struct store_key *key; /* NULL for FLUSH */
-    uint64_t version; /* applied changes: the peer's; 0: draw a new one */
-    uint32_t source;  /* applied changes: the caller's, opaque here; local 0 */
-    uint64_t place;   /* 40 bits: of the item, store_prefetch_place; 0 none */
-};
-
-struct store_observer {
-    void *ctx;
-    /* A change is about to become visible. Returns its version: drawn now for
-     * local changes, `change->version` for applied ones. Stripe held (FLUSH:
-     * none). TOUCH draws none: its result is not used. */
-    uint64_t (*change)(void *ctx, const struct store_change *change);
-    /* An item went without a change: evicted, expired, refused. */
-    void (*removed)(void *ctx, const char *key, size_t nkey, uint64_t version);
-    /* Nothing older than this may be stored for the key; 0: anything. */
-    uint64_t (*floor)(void *ctx, const char *key, size_t nkey);
-    /* Nothing older than `version` may be stored for the key from now on.
-     * Returns false when that was known already. */
-    bool (*raise_floor)(void *ctx, const char *key, size_t nkey,
-                        uint64_t version);
-};
 
 /* Before threads start; NULL takes it away. Without one, versions are drawn
  * by version_next() and nothing is recorded. Borrows `observer` for good. */

@@ -237,9 +237,9 @@ static void overwrite_locked(struct item *held, const struct incoming *x,
 {
     struct store_change change = change_of(x->in);
 
-    store_overwrite_locked(held, new, x->bytes,
-                           store_record_locked(STORE_OP_ITEM, x->key, held,
-                                               change.version, change.source));
+    store_overwrite_locked(held, new, x->bytes);
+    held->version = store_record_locked(STORE_OP_ITEM, x->key, held,
+                                        change.version, change.source);
     item_set_cas(held, x->in->local ? 0 : x->in->cas);
 }
 

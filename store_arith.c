@@ -50,7 +50,6 @@ static bool sum_in_place(struct item *it, const struct store_key *key,
         (sum->new_cas != 0 && (it->bits & ITEM_HAS_CAS) == 0)) {
         return false;
     }
-    it->version = store_record_locked(STORE_OP_ITEM, key, it, 0, 0);
     item_set_cas(it, sum->new_cas);
     if (sum->touch) {
         it->exptime = sum->exptime;
@@ -61,6 +60,7 @@ static bool sum_in_place(struct item *it, const struct store_key *key,
         lru_resized(it, (int64_t)more);
     }
     write_padded(item_data(it), it->nbytes, d);
+    store_record_item_locked(key, it);
     return true;
 }
 

@@ -48,6 +48,10 @@ uint64_t store_record_locked(enum store_op op, const struct store_key *key,
                              const struct item *it, uint64_t version,
                              uint32_t source);
 
+/* The same for a local change that has made `it` what it is to be but for its
+ * version, which it gets here. */
+void store_record_item_locked(const struct store_key *key, struct item *it);
+
 /* Whether `n` would go over the item size limit, counted as stock counts. */
 bool store_too_large(const struct store_new *n);
 
@@ -85,8 +89,9 @@ void store_mark_accessed(struct item *it);
 
 /* Whether a state of this shape may be written over `old`. */
 bool store_fits_in_place(const struct item *old, const struct store_new *n);
+/* Writes it, but for its version. */
 void store_overwrite_locked(struct item *old, const struct store_new *n,
-                            const void *value, uint64_t version);
+                            const void *value);
 
 /* Puts `it` in the index in the place of `old` (NULL: none). Takes the index's
  * reference. false when out of memory: `it` is still the caller's. */

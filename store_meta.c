@@ -151,10 +151,9 @@ static bool set_in_place(const struct store_new *n, const struct store_terms *t,
             new.attrs.exptime = old->exptime;
             new.bits |= marks_beside(old);
         }
-        store_overwrite_locked(
-            old, &new, value,
-            store_record_locked(STORE_OP_ITEM, n->key, old, 0, 0));
+        store_overwrite_locked(old, &new, value);
         item_set_cas(old, t->new_cas);
+        store_record_item_locked(n->key, old);
         *stored = (struct store_stored){item_cas(old), n->nbytes};
     }
     assoc_drop(s);

@@ -14,7 +14,7 @@ bool store_fits_in_place(const struct item *old, const struct store_new *n)
 }
 
 void store_overwrite_locked(struct item *old, const struct store_new *n,
-                            const void *value, uint64_t version)
+                            const void *value)
 {
     size_t before = item_total_size(old);
     unsigned bits = store_bits_for(n);
@@ -26,7 +26,6 @@ void store_overwrite_locked(struct item *old, const struct store_new *n,
     memcpy(item_data(old), value, n->nbytes);
     old->nbytes = (uint32_t)n->nbytes;
     old->exptime = n->attrs.exptime;
-    old->version = version;
     lru_resized(old, (int64_t)item_total_size(old) - (int64_t)before);
     lru_written_over(old);
     lru_hit(old);
@@ -41,8 +40,12 @@ bool store_link_locked(struct assoc_stripe *s, const struct store_key *key,
     if (old == NULL && !assoc_insert(s, key->hv, it)) {
         return false;
     }
-    it->version = store_record_locked(change->op, key, it, change->version,
-                                      change->source);
+    if (change->version == 0 && change->source == 0) {
+        store_record_item_locked(key, it);
+    } else {
+        it->version = store_record_locked(change->op, key, it, change->version,
+                                          change->source);
+    }
     atomic_store_explicit(&it->kind, ITEM_LINKED, memory_order_release);
     if (old == NULL) {
         lru_link(it, key->hv);
@@ -297,9 +300,8 @@ static bool set_in_place(const struct store_new *n, enum store_mode mode,
                 store_fits_in_place(old, n);
 
     if (fits) {
-        store_overwrite_locked(
-            old, n, value,
-            store_record_locked(STORE_OP_ITEM, n->key, old, 0, 0));
+        store_overwrite_locked(old, n, value);
+        store_record_item_locked(n->key, old);
         if (cas != NULL) {
             *cas = item_cas(old);
         }

@@ -132,6 +132,7 @@ static void run_live(struct rep_say *say, int reader, uint64_t pos)
     size_t entries = 0;
 
     must(buf != NULL, "malloc");
+    rep_log_turn(rlog);
     rep_text_init(&text, buf, OUT);
     for (;;) {
         t = now_ns();
@@ -187,7 +188,8 @@ static void run_sending(int reader, uint64_t pos)
 {
     uint8_t *buf = malloc(OUT);
     struct rep_out out;
-    struct rep_say say = {.out = &out, .floors = floors, .item_size_max = MIB};
+    struct rep_say say = {
+        .out = &out, .floors = floors, .log = rlog, .item_size_max = MIB};
 
     must(buf != NULL, "malloc");
     rep_out_init(&out, buf, OUT, NULL);

@@ -193,8 +193,10 @@ static uint8_t *write_error(uint8_t *p, const struct frame_msg *msg)
 #define STATE (HAS_KEY | HAS_VERSION)
 
 static const struct message messages[] = {
-    [FRAME_ITEM] = {read_item, write_item, 24, STATE | HAS_CAS | HAS_BYTES},
-    [FRAME_ITEM_BEGIN] = {read_item, write_item, 24, STATE | HAS_CAS},
+    [FRAME_ITEM] = {read_item, write_item, FRAME_ITEM_HEAD,
+                    STATE | HAS_CAS | HAS_BYTES},
+    [FRAME_ITEM_BEGIN] = {read_item, write_item, FRAME_ITEM_HEAD,
+                          STATE | HAS_CAS},
     [FRAME_ITEM_PART] = {read_length, write_length, 3, HAS_BYTES},
     [FRAME_ITEM_CANCEL] = {read_nothing, write_nothing, 1, 0},
     [FRAME_DELETE] = {read_relayed, write_relayed, 11, STATE},
@@ -221,7 +223,7 @@ static const struct message messages[] = {
 
 static const struct message hints = {read_length, write_length, 3, HAS_BYTES};
 
-_Static_assert(FRAME_WHOLE_MAX + 24 + 8 + KEY_MAX_LENGTH <=
+_Static_assert(FRAME_WHOLE_MAX + FRAME_ITEM_HEAD + 8 + KEY_MAX_LENGTH <=
                    FRAME_BODY_MAX - FRAME_RESERVED,
                "a whole value leaves the reserve alone");
 _Static_assert(FRAME_HINTS_MAX <= UINT16_MAX, "their length has 16 bits");
@@ -520,6 +522,28 @@ uint8_t *frame_put_head(struct frame_out *out, const struct frame_msg *msg)
     assert(msg->type == FRAME_ITEM || msg->type == FRAME_ITEM_PART);
     assert(is_in_bounds(m, msg));
     return put(out, m, msg);
+}
+
+size_t frame_item(uint8_t *p, const struct frame_msg *msg)
+{
+    uint8_t *start = p;
+
+    assert(is_in_bounds(&messages[FRAME_ITEM], msg));
+    *p++ = FRAME_ITEM;
+    p = write_item(p, msg);
+    p = put_key(p, msg->key, msg->nkey);
+    memcpy(p, msg->bytes, msg->nbytes);
+    return (size_t)(p - start) + msg->nbytes;
+}
+
+bool frame_put_item(struct frame_out *out, const uint8_t *item, size_t n)
+{
+    if (n > frame_room(out)) {
+        return false;
+    }
+    memcpy(out->p, item, n);
+    out->p += n;
+    return true;
 }
 
 size_t frame_end(struct frame_out *out)

@@ -47,6 +47,7 @@
 /* A value up to this (less than a body, less the reserve, the longest key and
  * head) fits in one ITEM of an otherwise empty batch. */
 #define FRAME_WHOLE_MAX (59 * KIB)
+#define FRAME_ITEM_HEAD 24 /* bytes of an ITEM before cas, key and value */
 
 enum frame_type {
     FRAME_ITEM = 1,
@@ -185,6 +186,19 @@ bool frame_put(struct frame_out *out, const struct frame_msg *msg) MUST_CHECK;
  * `nbytes` bytes go, NULL when there is no room. */
 uint8_t *frame_put_head(struct frame_out *out,
                         const struct frame_msg *msg) MUST_CHECK;
+
+/* Writes a whole ITEM without a chosen cas, within the bounds (asserted), to
+ * `p`, where frame_item_size bytes have room, and returns its bytes. */
+size_t frame_item(uint8_t *p, const struct frame_msg *msg);
+
+static inline size_t frame_item_size(size_t nkey, size_t nbytes)
+{
+    return FRAME_ITEM_HEAD + nkey + nbytes;
+}
+
+/* Appends what frame_item wrote; false when there is no room. */
+bool frame_put_item(struct frame_out *out, const uint8_t *item,
+                    size_t n) MUST_CHECK;
 
 /* Closes the batch and returns its bytes, without tag; 0 when it is empty and
  * nothing is to be sent. A tag, if any, goes right after them. */

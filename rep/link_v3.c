@@ -40,6 +40,7 @@ bool link_v3_begin(struct rep_link *link)
     v->say = (struct rep_say){
         .out = &v->out,
         .floors = link->env->floors,
+        .log = link->env->log,
         .item_size_max = link->hello.item_size_max,
         .hops_max = link->env->hops_max,
         .credit = LINK_OFFERS,
@@ -510,6 +511,7 @@ static bool put_off(struct rep_link *link, const struct rep_log_entry *e)
     later = &v->later[v->nlater++];
     later->entry = *e;
     later->entry.pos = link->pos;
+    later->entry.fresh = 0;
     memcpy(later->key, e->key, e->nkey);
     return true;
 }

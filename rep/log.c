@@ -5,6 +5,9 @@
 #include "base/version.h"
 #include "rep/log_internal.h"
 
+/* A log has buffers for fresh values of this part of its bytes. */
+enum { FRESH_SHARE = 16 };
+
 static void log_record_put(unsigned char *p, const struct log_record *rec)
 {
     uint32_t low = (uint32_t)rec->place;
@@ -17,6 +20,7 @@ static void log_record_put(unsigned char *p, const struct log_record *rec)
     p[12] = rec->hops;
     memcpy(p + 13, &low, 4);
     p[17] = (unsigned char)(rec->place >> 32);
+    memcpy(p + 18, &rec->fresh, 2);
 }
 
 static struct log_reader *reader_of(struct rep_log *log, int reader)
@@ -225,6 +229,7 @@ static uint64_t change_logged(struct rep_log *log,
     lock_take(&log->lock, LOCK_REP_LOG);
     rec.version = version_of(change);
     if (is_logged(log, change)) {
+        rec.fresh = rep_fresh_put(log->fresh, change, rec.version);
         wake = append_locked(log, &rec, key);
         if (change->version != 0) {
             lower_locked(log, &rec);
@@ -315,8 +320,9 @@ struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors)
     }
     memset(log, 0, sizeof(*log));
     log->ring = malloc(bytes + LOG_RECORD_MAX);
-    if (log->ring == NULL) {
-        free(log);
+    log->fresh = rep_fresh_new(bytes / FRESH_SHARE);
+    if (log->ring == NULL || log->fresh == NULL) {
+        rep_log_free(log);
         return NULL;
     }
     log->bytes = bytes;
@@ -339,6 +345,7 @@ struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors)
 void rep_log_free(struct rep_log *log)
 {
     if (log != NULL) {
+        rep_fresh_free(log->fresh);
         free(log->ring);
         free(log);
     }

@@ -1,5 +1,6 @@
 /*
- * rep_log - the bounded log of changes: versions and keys, never values.
+ * rep_log - the bounded log of changes: versions and keys; of values only those
+ * of this moment (rep/fresh).
  *
  * Workers append through the observer of the store; the replication thread
  * reads. A position is a byte offset in an endless stream, of which the last
@@ -63,6 +64,7 @@ struct rep_log_entry {
     uint8_t source; /* reader + 1 it came from: not sent there; 0 local */
     uint8_t target; /* reader + 1 it is only for; 0 everyone */
     uint8_t hops;   /* from where it was made; 0 here; the least of merged */
+    uint16_t fresh; /* rep_log_fresh */
 };
 
 /* The source of store_change for what `reader` sent, `hops` links from where
@@ -115,6 +117,15 @@ uint64_t rep_log_oldest(struct rep_log *log);
  * out): go on from batch->next. */
 enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,
                                  struct rep_log_batch *batch) MUST_CHECK;
+
+/* Begins a turn of the replication thread: rep_log_fresh has what was appended
+ * since the last one, and no more what was before. */
+void rep_log_turn(struct rep_log *log);
+
+/* The item of an entry as it was at its version, a message of rep/frame of *n
+ * bytes; NULL: to be looked up. Until the next turn. */
+const uint8_t *rep_log_fresh(const struct rep_log *log,
+                             const struct rep_log_entry *e, size_t *n);
 
 /* True when there is nothing after `pos`: the next append will call wake.
  * False: read on. */

@@ -15,10 +15,12 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "rep/fresh.h"
 #include "rep/log.h"
 
 /*
- * A record is {version 8, nkey, op, source, target, hops, place 5, key}. It
+ * A record is {version 8, nkey, op, source, target, hops, place 5,
+ * fresh 2, key}. It
  * begins at position modulo `bytes` and never wraps: the ring has room for
  * the longest one behind its end, and the next record begins where this one
  * would have ended had it wrapped.
@@ -28,7 +30,7 @@
  */
 enum {
     LOG_CACHE_LINE = 64,
-    LOG_HEADER = 18,
+    LOG_HEADER = 20,
     LOG_RECORD_MAX = LOG_HEADER + KEY_MAX_LENGTH,
     LOG_PIECE = 4096,              /* bytes copied in one hold */
     LOG_MERGE = REP_LOG_BATCH * 2, /* places of the table that finds repeats */
@@ -70,6 +72,7 @@ struct rep_log {
     _Alignas(LOG_CACHE_LINE) unsigned char *ring; /* [c] its bytes [R] */
     uint64_t bytes;                               /* [c] */
     struct rep_floor *floors;                     /* [c] */
+    struct rep_fresh *fresh;                      /* [c] */
     void (*wake)(void *ctx);                      /* [c] after start */
     void *wake_ctx;                               /* [c] after start */
     struct store_observer observer;               /* [c] */
@@ -89,6 +92,7 @@ struct rep_log {
 
     /* What is the replication thread's. */
     _Alignas(LOG_CACHE_LINE) atomic_ullong low; /* [a] rep_log_set_low */
+    struct rep_fresh_view view;                 /* [r] */
     struct log_merge merge;
 };
 
@@ -96,6 +100,7 @@ struct log_record {
     uint64_t version;
     uint8_t nkey, op, source, target, hops;
     uint64_t place; /* 40 bits */
+    uint16_t fresh; /* rep_fresh_put */
 };
 
 static inline void log_record_get(const unsigned char *p,
@@ -111,6 +116,7 @@ static inline void log_record_get(const unsigned char *p,
     rec->hops = p[12];
     memcpy(&low, p + 13, 4);
     rec->place = (uint64_t)p[17] << 32 | low;
+    memcpy(&rec->fresh, p + 18, 2);
 }
 
 static inline uint64_t log_head_of(const struct rep_log *log)

@@ -59,7 +59,10 @@ static unsigned merge_find(const struct log_merge *m,
  * change was more than a touch, made here, or wanted. */
 static void merge_into(struct rep_log_entry *e, struct rep_log_entry *old)
 {
-    e->version = old->version > e->version ? old->version : e->version;
+    if (old->version > e->version) {
+        e->version = old->version;
+        e->fresh = 0;
+    }
     e->op = e->op == STORE_OP_TOUCH ? old->op : e->op;
     e->hops = old->hops < e->hops ? old->hops : e->hops;
     e->source = old->source == 0 ? 0 : e->source;
@@ -83,6 +86,7 @@ static void batch_add(struct rep_log_batch *batch, struct log_merge *m,
     e->target = rec->target;
     e->hops = rec->hops;
     e->place = rec->place;
+    e->fresh = rec->fresh;
     if (rec->op == STORE_OP_FLUSH) {
         e->hv = 0;
         e->key = NULL;
@@ -117,6 +121,9 @@ static size_t take_piece(struct rep_log *log, int reader,
         if (piece.iov_len - used < len) {
             break;
         }
+        if (!rep_fresh_shows(&log->view, batch->next)) {
+            rec.fresh = 0;
+        }
         if (log_is_for(&rec, (unsigned)reader)) {
             batch_add(batch, &log->merge, &rec, p + used + LOG_HEADER);
         }
@@ -139,6 +146,21 @@ static void batch_compact(struct rep_log_batch *batch)
         }
     }
     batch->n = n;
+}
+
+void rep_log_turn(struct rep_log *log)
+{
+    lock_take(&log->lock, LOCK_REP_LOG);
+    rep_fresh_turn(log->fresh, log_head_of(log), &log->view);
+    lock_drop(&log->lock, LOCK_REP_LOG);
+}
+
+const uint8_t *rep_log_fresh(const struct rep_log *log,
+                             const struct rep_log_entry *e, size_t *n)
+{
+    return e->fresh != 0 && rep_fresh_shows(&log->view, e->pos)
+               ? rep_fresh_get(&log->view, e->fresh, n)
+               : NULL;
 }
 
 enum rep_log_status rep_log_read(struct rep_log *log, int reader, uint64_t pos,

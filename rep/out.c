@@ -86,6 +86,12 @@ uint8_t *rep_out_put_head(struct rep_out *out, const struct frame_msg *msg)
     return p;
 }
 
+bool rep_out_put_item(struct rep_out *out, const uint8_t *item, size_t n)
+{
+    return (open_batch(out, false) && frame_put_item(&out->frame, item, n)) ||
+           (open_batch(out, true) && frame_put_item(&out->frame, item, n));
+}
+
 /* ---- the large value ---------------------------------------------------- */
 
 bool rep_out_begin_large(struct rep_out *out, const struct frame_msg *msg,

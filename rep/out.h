@@ -61,6 +61,10 @@ bool rep_out_put(struct rep_out *out, const struct frame_msg *msg) MUST_CHECK;
 uint8_t *rep_out_put_head(struct rep_out *out,
                           const struct frame_msg *msg) MUST_CHECK;
 
+/* The same for a whole ITEM that frame_item wrote. */
+bool rep_out_put_item(struct rep_out *out, const uint8_t *item,
+                      size_t n) MUST_CHECK;
+
 /* Puts BEGIN and references the item, whose parts rep_out_parts writes. False:
  * no room, or the item has too many references. Only while `large` is NULL. */
 bool rep_out_begin_large(struct rep_out *out, const struct frame_msg *msg,

@@ -1,6 +1,7 @@
 #include "rep/say.h"
 
 #include "base/hash.h"
+#include "rep/fresh.h"
 
 enum {
     /* What -I counts for an item beside key, value and flags. */
@@ -18,22 +19,11 @@ static bool too_large(const struct rep_say *say, const struct item *it)
            say->item_size_max;
 }
 
-static uint8_t bits_of(const struct item *it)
-{
-    unsigned bits = 0;
-
-    bits |= it->bits & ITEM_B64KEY ? FRAME_B64KEY : 0U;
-    bits |= it->bits & ITEM_STALE ? FRAME_STALE : 0U;
-    bits |= it->bits & ITEM_TOKEN_SENT ? FRAME_TOKEN_SENT : 0U;
-    bits |= it->bits & ITEM_TOUCHED ? FRAME_TOUCHED : 0U;
-    return (uint8_t)bits;
-}
-
 static struct frame_msg message_of(const struct item *it, uint8_t hops)
 {
     struct frame_msg msg = {
         .type = FRAME_ITEM,
-        .bits = bits_of(it),
+        .bits = rep_fresh_bits(it->bits),
         .nkey = it->nkey,
         .hops = hops,
         .flags = item_flags(it),
@@ -261,15 +251,30 @@ static enum rep_said say_present(struct rep_say *say,
 
 void rep_say_ahead(const struct rep_log_batch *batch, unsigned i)
 {
-    if (i + AHEAD_STRIPE < batch->n) {
+    if (i + AHEAD_STRIPE < batch->n &&
+        batch->entry[i + AHEAD_STRIPE].fresh == 0) {
         store_prefetch_stripe(batch->entry[i + AHEAD_STRIPE].hv);
     }
-    if (i + AHEAD_BUCKET < batch->n) {
+    if (i + AHEAD_BUCKET < batch->n &&
+        batch->entry[i + AHEAD_BUCKET].fresh == 0) {
         store_prefetch_bucket(batch->entry[i + AHEAD_BUCKET].hv);
     }
-    if (i + AHEAD_ITEM < batch->n) {
+    if (i + AHEAD_ITEM < batch->n && batch->entry[i + AHEAD_ITEM].fresh == 0) {
         store_prefetch_place(batch->entry[i + AHEAD_ITEM].place);
     }
+}
+
+/* As it was at that version: what became of it since has an entry of its own.
+ * NULL: its present state has to be seen. */
+static const uint8_t *fresh_of(const struct rep_say *say,
+                               const struct rep_log_entry *e, size_t *n)
+{
+    const uint8_t *item = e->target == 0 && say->cells == 0
+                              ? rep_log_fresh(say->log, e, n)
+                              : NULL;
+
+    return item != NULL && *n + ITEM_OVERHEAD <= say->item_size_max ? item
+                                                                    : NULL;
 }
 
 enum rep_said rep_say_entry(struct rep_say *say, const struct rep_log_entry *e)
@@ -277,7 +282,16 @@ enum rep_said rep_say_entry(struct rep_say *say, const struct rep_log_entry *e)
     struct store_key key = {e->key, e->nkey, e->hv};
     enum rep_said said;
     struct item *it;
+    size_t n = 0;
+    const uint8_t *fresh = fresh_of(say, e, &n);
 
+    if (fresh != NULL) {
+        if (!rep_out_put_item(say->out, fresh, n)) {
+            return REP_SAID_FULL;
+        }
+        say->items++;
+        return REP_SAID;
+    }
     if (e->hops > say->hops_max && e->target == 0) {
         return REP_SAID;
     }

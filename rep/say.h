@@ -27,6 +27,7 @@ struct rep_say {
     struct rep_out *out;
     struct rep_floor *floors;
     uint64_t item_size_max; /* the peer's; larger items go as floors */
+    struct rep_log *log;    /* borrowed: of the entries */
     uint8_t hops_max;       /* what has passed more nodes goes no further */
     unsigned cells;         /* of `missed`; 0: the peer missed nothing */
     const uint64_t *missed; /* by cell: offer what is not above it */

@@ -438,6 +438,9 @@ bool sim_node_turn(unsigned node)
     struct sim_node *n = sim_select(node);
     bool busy = n->up && rep_sweep_step(&n->sweep);
 
+    if (n->up) {
+        rep_log_turn(n->log);
+    }
     for (unsigned i = 0; i < SIM_LINKS && n->up; i++) {
         struct rep_link_figures f;
 

@@ -50,6 +50,7 @@ static void setup(void)
     rep_out_init(&out, buf, ROOM, NULL);
     say = (struct rep_say){.out = &out,
                            .floors = floors,
+                           .log = rlog,
                            .item_size_max = MIB,
                            .hops_max = 2,
                            .credit = 10};
