@@ -187,16 +187,8 @@ bool frame_put(struct frame_out *out, const struct frame_msg *msg) MUST_CHECK;
 uint8_t *frame_put_head(struct frame_out *out,
                         const struct frame_msg *msg) MUST_CHECK;
 
-/* Writes a whole ITEM without a chosen cas, within the bounds (asserted), to
- * `p`, where frame_item_size bytes have room, and returns its bytes. */
+/* Writes an ITEM with no chosen cas; returns its bytes. Appends such bytes. */
 size_t frame_item(uint8_t *p, const struct frame_msg *msg);
-
-static inline size_t frame_item_size(size_t nkey, size_t nbytes)
-{
-    return FRAME_ITEM_HEAD + nkey + nbytes;
-}
-
-/* Appends what frame_item wrote; false when there is no room. */
 bool frame_put_item(struct frame_out *out, const uint8_t *item,
                     size_t n) MUST_CHECK;
 

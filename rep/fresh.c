@@ -69,7 +69,7 @@ uint16_t rep_fresh_put(struct rep_fresh *fresh,
     if (it == NULL || it->nbytes > REP_FRESH_VALUE ||
         (it->bits & (ITEM_CHAINED | ITEM_HAS_CAS)) != 0 ||
         fresh->size - at <
-            LENGTH + frame_item_size(it->nkey, it->nbytes) + UNIT) {
+            LENGTH + FRAME_ITEM_HEAD + it->nkey + it->nbytes + UNIT) {
         return 0;
     }
     n = frame_item(p + LENGTH, &(struct frame_msg){
