@@ -303,6 +303,14 @@ static enum next refuse_value(struct udp *u, const struct request *req)
     return end_reply(u);
 }
 
+/* Whether nobody can have meant this line, of so many bytes with its end, as a
+ * request. It may be a reply: all of them begin so. */
+static bool is_no_command(const struct request *req, size_t line)
+{
+    return req->verb == VERB_ERROR &&
+           (req->refusal == REPLY_ERROR || line < TEXT_SHORT_LINE);
+}
+
 static enum next next_line(struct udp *u)
 {
     struct request req;
@@ -315,6 +323,11 @@ static enum next next_line(struct udp *u)
         return NEXT_END;
     }
     u->pos = at + line;
+    /* An answer might be answered: two daemons would talk for ever. Nor must
+     * the values in a reply be run. */
+    if (is_no_command(&req, line)) {
+        return NEXT_END;
+    }
     if (req.has_data && u->len - u->pos < req.nbytes + (size_t)2) {
         return refuse_value(u, &req);
     }

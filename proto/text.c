@@ -3,7 +3,6 @@
 #include <string.h>
 
 enum {
-    SHORT_LINE = 4,       /* bytes with line end that every command has */
     TOKENS_MAX = 23,      /* recognised in a line, keys of get excepted */
     LEADING_SPACES = 100, /* before a get that may outgrow TEXT_LINE_MAX */
 };
@@ -506,7 +505,7 @@ enum text_status text_parse(const char *p, size_t n, struct request *req,
     *used = (size_t)(lf - p) + 1;
     *req = (struct request){
         .line = p, .line_len = (uint32_t)(end - p), .rest = end, .end = end};
-    if (UNLIKELY(*used < SHORT_LINE)) {
+    if (UNLIKELY(*used < TEXT_SHORT_LINE)) {
         refuse(req, REPLY_BAD_FORMAT);
     } else {
         parse_line(req, end);

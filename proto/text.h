@@ -24,6 +24,9 @@ enum text_status {
  * it is a get or gets (after at most 100 spaces). */
 #define TEXT_LINE_MAX 2048
 
+/* Every command has this many bytes, line end included. */
+#define TEXT_SHORT_LINE 4
+
 /* Parses the line at `p`. Consumes exactly one line or nothing; allocates
  * nothing. All syntax is checked here: a refused line is TEXT_OK with
  * VERB_ERROR and the refusal. A value that belongs to it is to be swallowed

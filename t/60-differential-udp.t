@@ -21,7 +21,8 @@ my @daemon = (start_memcached('-U', $port[0], '-t', 1),
     start_memcached({binary => $stock}, '-U', $port[1], '-t', 1));
 my @udp = map { Udp->new(port => $_) } @port;
 
-# A frame without content, where only 1.6.18 has one, tells nothing.
+# A frame without content, where only 1.6.18 has one, tells nothing. What is no
+# command ends the datagram here, without a word: 1.6.18 gets what is before it.
 sub replies
 {
     my ($u, $requests) = @_;
@@ -30,7 +31,9 @@ sub replies
 
 compare_each('datagrams', 1200, 1200, sub {
     my $requests = text_requests();
-    return (map({ replies($_, $requests) } @udp), Client::shown($requests, 300));
+    my $before   = $requests =~ s/^nonsense\r\n.*//msr;
+    return (replies($udp[0], $requests), replies($udp[1], $before),
+        Client::shown($requests, 300));
 });
 is_deeply [map { $_->problems } @udp], [], 'whole messages';
 done_testing;
