@@ -112,6 +112,7 @@ void options_take_unchunked(char *arg);
 void options_take_no_modern(char *arg);
 void options_take_rep_log(char *arg);
 void options_take_rep_floors(char *arg);
+void options_take_rep_copy_rate(char *arg);
 void options_say_deprecated(char *arg);
 void options_take_hashpower(char *arg);
 void options_take_hash_algorithm(char *arg);

@@ -160,6 +160,11 @@ void options_take_rep_floors(char *arg)
     settings.rep_floors = options_size(arg, "rep_floors");
 }
 
+void options_take_rep_copy_rate(char *arg)
+{
+    settings.rep_copy_rate = options_size(arg, "rep_copy_rate");
+}
+
 void options_say_deprecated(char *arg)
 {
     (void)arg;

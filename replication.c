@@ -23,6 +23,7 @@
 #include "privileges.h"
 #include "rep/frame.h"
 #include "rep/hints.h"
+#include "rep/rate.h"
 #include "rep/runs.h"
 #include "repbind.h"
 #include "repdial.h"
@@ -37,9 +38,9 @@
 
 #define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
 #define EVENTS     256                   /* waiting for rep/core */
-#define LINGER_US  500      /* changes of this time travel together */
-#define CROWD      128      /* of more than so many, twice as long */
-#define PUBLISH_NS 10000000 /* between two looks at the figures */
+#define LINGER_NS  UINT64_C(500000) /* changes of this time travel together */
+#define CROWD      128              /* of more than so many, twice as long */
+#define PUBLISH_NS 10000000         /* between two looks at the figures */
 
 /* A connection, and what rep/core is told of its other end. */
 struct line {
@@ -77,6 +78,7 @@ static struct {
     uint64_t published_at;           /* [r] ns */
     struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
+    struct rep_rate copy_rate;       /* [r] once started */
     struct repstats view;            /* [r] */
 
     struct lock view_lock;     /* QUEUE */
@@ -301,27 +303,10 @@ static void wake(void *ctx)
 
 /* ---- out: what rep/core decided --------------------------------------- */
 
-/* Once, when the port is bound. */
-static void warn_of_open_port(void)
-{
-    static bool warned;
-
-    if (warned || !repbind_is_public() || reptrust_secret() != NULL ||
-        settings.rep_tls) {
-        return;
-    }
-    warned = true;
-    log_print(0,
-              "WARNING: whoever reaches replication port %d can read and write "
-              "the whole cache: set -o rep_secret_file, or keep the port "
-              "private by -o rep_listen or -l.\n",
-              settings.rep_listen_port);
-}
-
 static void do_listening(void)
 {
     repbind_again();
-    warn_of_open_port();
+    reptrust_warn(repbind_is_public());
     if (repbind_is_open()) {
         log_print(1, "replication: listen\n");
         repbind_print();
@@ -638,6 +623,7 @@ static enum next turn(void)
 {
     bool busy = rep_sweep_step(&self.sweep);
     uint64_t read = 0, sent = 0;
+    bool held = false;
 
     rep_log_turn(self.memory.log);
     spread_hints();
@@ -651,6 +637,7 @@ static enum next turn(void)
         replink_figures(self.lines[i].link, &f);
         read += f.pos;
         sent += f.items_sent;
+        held = held || f.held;
     }
     self.crowded = sent > self.sent_before + CROWD;
     self.sent_before = sent;
@@ -660,27 +647,34 @@ static enum next turn(void)
     if (busy) {
         return NEXT_TURN;
     }
-    if (self.stopping || read != self.read_before) {
+    if (self.stopping || held || read != self.read_before) {
         self.read_before = read;
         return NEXT_PACED;
     }
     return sleep_or_turn();
 }
 
-/* While changes come, the log is read every LINGER_US and not in between,
+/* While changes come, the log is read every LINGER_NS and not in between,
  * whatever arrives: the workers need not wake us for each change, and an
- * acknowledgement does not make us send the few changes that came since. Where
- * they are many, over 256,000 a second, less often: what a turn costs beside
- * them is then theirs to bear, and of 128,000 lag stays below LINGER_US. To
- * wait for a timer among events would cost as much as all the rest of a turn
+ * acknowledgement does not make us send the few changes that came since. Only
+ * that by which the lag is measured is taken when it comes, once in a while.
+ * Where they are many, over 256,000 a second, less often: what a turn costs
+ * beside them is then theirs to bear, and of 128,000 lag stays below LINGER_NS.
+ * To wait for a timer among events would cost as much as all the rest of a turn
  * (bench/replication-cost). */
 static void pace(void)
 {
-    const struct timespec t = {.tv_nsec =
-                                   (self.crowded ? 2 : 1) * LINGER_US * 1000L};
+    uint64_t until = clock_mono().ns + (self.crowded ? 2U : 1U) * LINGER_NS;
+    const struct timespec t = {.tv_sec = (time_t)(until / 1000000000),
+                               .tv_nsec = (long)(until % 1000000000)};
 
+    for (unsigned i = 0; i < LINKS; i++) {
+        if (self.lines[i].link != NULL) {
+            replink_await(self.lines[i].link, until);
+        }
+    }
     /* Interrupted: the turn comes early. */
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
 static void *run_thread(void *arg)
@@ -763,7 +757,7 @@ bool replication_bind(char *error, size_t n)
 {
     bool bound = repbind_open(error, n);
 
-    warn_of_open_port();
+    reptrust_warn(repbind_is_public());
     /* One who dials may share a host with its peer and find the port taken:
      * it binds once the peer is gone. */
     return bound || reppeer_count() > 0;
@@ -812,6 +806,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
 {
     self.on_serve = on_serve;
     self.on_serve_ctx = ctx;
+    self.copy_rate.bytes_s = settings.rep_copy_rate;
     if (!make_base() || !make_core() || !repbind_start(self.base, accepted)) {
         (void)snprintf(error, n, "failed to start replication: %s",
                        strerror(errno));
@@ -822,6 +817,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
                  .sweep = &self.sweep,
                  .log = self.memory.log,
                  .runs = self.memory.runs,
+                 .copy_rate = &self.copy_rate,
                  .hints = self.hints,
                  .secret = reptrust_secret(),
                  .run = self.memory.run,

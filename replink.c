@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -502,6 +503,23 @@ enum replink_work replink_turn(struct replink *self)
     }
     settle(self);
     return rep_link_is_closed(self->link) ? REPLINK_IDLE : work;
+}
+
+void replink_await(struct replink *self, uint64_t until)
+{
+    struct pollfd p = {.fd = self->fd, .events = POLLIN};
+    struct timespec left = {0};
+    uint64_t now = clock_mono().ns;
+
+    while (self->reading && !self->greeting && now < until &&
+           rep_link_awaits(self->link)) {
+        left.tv_nsec = (long)(until - now);
+        if (ppoll(&p, 1, &left, NULL) != 1) {
+            return; /* the rest of the time is the caller's */
+        }
+        on_readable(self->fd, EV_READ, self);
+        now = clock_mono().ns;
+    }
 }
 
 bool replink_sleep(struct replink *self)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "repdial.h"
 #include "settings.h"
 
@@ -116,6 +117,21 @@ void reptrust_fini(void)
 const struct rep_auth_secret *reptrust_secret(void)
 {
     return self.secret;
+}
+
+void reptrust_warn(bool is_public)
+{
+    static bool warned;
+
+    if (warned || !is_public || self.secret != NULL || settings.rep_tls) {
+        return;
+    }
+    warned = true;
+    log_print(0,
+              "WARNING: whoever reaches replication port %d can read and write "
+              "the whole cache: set -o rep_secret_file, or keep the port "
+              "private by -o rep_listen or -l.\n",
+              settings.rep_listen_port);
 }
 
 bool reptrust_allows_legacy(void)

@@ -28,6 +28,10 @@ const struct rep_auth_secret *reptrust_secret(void);
 /* repcached 2.x may be a peer at all. */
 bool reptrust_allows_legacy(void);
 
+/* A line, once, when the port is bound where others reach it (`is_public`) and
+ * nobody has to prove anything. */
+void reptrust_warn(bool is_public);
+
 /* rep_legacy= names this address. */
 bool reptrust_is_legacy(const struct sockaddr *addr);
 

@@ -505,6 +505,11 @@ void rep_link_drained(struct rep_link *link, size_t unsent)
     }
 }
 
+bool rep_link_awaits(const struct rep_link *link)
+{
+    return link->phase == LINK_LINKED && link->v3.sample.on;
+}
+
 bool rep_link_sleep(struct rep_link *link)
 {
     if (link->phase != LINK_LINKED || link->v3.starved) {
@@ -556,6 +561,7 @@ void rep_link_figures(const struct rep_link *link, struct rep_link_figures *out)
     out->pos = link->pos;
     out->caught_up = link->caught_up;
     out->draining = link->draining;
+    out->held = link->held;
     if (link->run != NULL) {
         out->items_sent = items_sent(link);
         count_copy(link, out);

@@ -42,7 +42,8 @@ struct rep_link_env {
     struct rep_runs *runs;
     struct rep_hints *hints;              /* NULL: none are applied */
     const struct rep_auth_secret *secret; /* NULL: everybody is believed */
-    uint64_t run;                         /* ours */
+    struct rep_rate *copy_rate; /* of all copies together; NULL: no limit */
+    uint64_t run;               /* ours */
     uint8_t hops_max; /* what has passed more nodes is not passed on */
     /* What this node says of itself now, but for the nonce. */
     void (*hello)(void *ctx, struct wire_hello *out);
@@ -134,6 +135,9 @@ bool rep_link_all_written(const struct rep_link *link) MUST_CHECK;
  * peer has processed it or, LEGACY, `unsent` of it are left in the kernel. */
 void rep_link_drained(struct rep_link *link, size_t unsent);
 
+/* The acknowledgement by which lag is measured is under way. */
+bool rep_link_awaits(const struct rep_link *link) MUST_CHECK;
+
 /* Nothing is in the log for it: the next change will call the wake-up. */
 bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
@@ -141,6 +145,7 @@ bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
 struct rep_link_figures {
     bool linked, legacy, announced, received, caught_up, draining;
+    bool held;        /* a copy waits for its rate: give it a turn soon */
     bool copying_all; /* the first copy of the link is, or was, a full one */
     uint32_t dialect; /* of v3; 0: legacy, or not known */
     int reader;       /* of the log; -1: it never carried changes */

@@ -17,6 +17,7 @@
 #include "rep/legacy.h"
 #include "rep/link.h"
 #include "rep/link_state.h"
+#include "rep/rate.h"
 #include "rep/runs.h"
 #include "rep/scan.h"
 #include "rep/text_out.h"
@@ -79,6 +80,7 @@ struct rep_link {
     uint64_t pos; /* of the log: read up to here */
     bool caught_up;
     bool scan_wanted, scanning;
+    bool held; /* a copy waits for its rate */
     uint64_t scan_version;
     struct rep_scan scan;
     uint64_t copied; /* items written by scans */

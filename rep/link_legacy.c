@@ -143,24 +143,43 @@ static bool begin_scan(struct rep_link *link)
     return true;
 }
 
-static void fill_scan(struct rep_link *link)
+/* A piece of the scan, for which its rate is charged. */
+static void step_scan(struct rep_link *link)
 {
     struct rep_text_out *out = &link->legacy.out;
-    uint64_t before = out->items;
+    struct rep_rate *rate = link->env->copy_rate;
+    uint64_t items = out->items;
+    size_t len = out->len;
+    enum rep_scan_status status;
 
-    if ((link->scan_wanted && !begin_scan(link)) || !link->scanning ||
-        out->big != NULL || out->room - out->len < REP_TEXT_ROOM) {
-        return;
+    if (rate != NULL && rate->bytes_s != 0) {
+        out->room = len + REP_TEXT_ROOM;
     }
     rep_legacy_note_scan(link->legacy.apply);
-    if (rep_scan_step(&link->scan, link->env->floors, &calls, link) ==
-        REP_SCAN_DONE) {
+    status = rep_scan_step(&link->scan, link->env->floors, &calls, link);
+    link->copied += out->items - items;
+    out->room = LINK_OUT_BYTES;
+    rep_rate_pay(rate, link->now,
+                 out->len - len + (out->big != NULL ? out->big_left : 0U));
+    if (status == REP_SCAN_DONE) {
         link->scanning = false;
-        link->copied += out->items - before;
         link_tell(link, REP_EV_SCAN_DONE);
+    }
+}
+
+static void fill_scan(struct rep_link *link)
+{
+    const struct rep_text_out *out = &link->legacy.out;
+
+    if (link->scan_wanted && !begin_scan(link)) {
         return;
     }
-    link->copied += out->items - before;
+    link->held =
+        link->scanning && !rep_rate_allows(link->env->copy_rate, link->now);
+    if (link->scanning && !link->held && out->big == NULL &&
+        out->room - out->len >= REP_TEXT_ROOM) {
+        step_scan(link);
+    }
 }
 
 void link_legacy_fill(struct rep_link *link)
@@ -180,6 +199,6 @@ void link_legacy_fill(struct rep_link *link)
 
 bool link_legacy_is_idle(const struct rep_link *link)
 {
-    return link->caught_up && !link->scanning && !link->scan_wanted &&
-           !link->announce_wanted;
+    return link->caught_up && (!link->scanning || link->held) &&
+           !link->scan_wanted && !link->announce_wanted;
 }

@@ -341,7 +341,6 @@ static void fill_scan(struct rep_link *link)
     struct link_v3 *v = &link->v3;
     enum rep_scan_status status;
 
-    want_scan(link);
     if (!link->scanning) {
         return;
     }
@@ -360,6 +359,36 @@ static void fill_scan(struct rep_link *link)
         v->scan_written = true;
         link_tell(link, REP_EV_SCAN_DONE);
     }
+}
+
+/* The large value under way is of no entry of the log. */
+static bool is_copying_large(const struct rep_link *link)
+{
+    return link->v3.out.large != NULL && link->v3.large_pos == UINT64_MAX;
+}
+
+/* What a copy writes is limited by its rate: in pieces of a batch. */
+static void fill_copy(struct rep_link *link)
+{
+    struct rep_rate *rate = link->env->copy_rate;
+    struct rep_out *out = &link->v3.out;
+    size_t before = rep_out_size(out);
+
+    want_scan(link);
+    link->held = (link->scanning || is_copying_large(link)) &&
+                 !rep_rate_allows(rate, link->now);
+    if (link->held) {
+        return;
+    }
+    if (rate != NULL && rate->bytes_s != 0 &&
+        out->room > before + FRAME_BATCH_MAX) {
+        out->room = before + FRAME_BATCH_MAX;
+    }
+    if (is_copying_large(link)) {
+        rep_out_parts(out);
+    }
+    fill_scan(link);
+    rep_rate_pay(rate, link->now, rep_out_size(out) - before);
 }
 
 /* ---- control
@@ -695,8 +724,10 @@ void link_v3_fill(struct rep_link *link)
         fill_live(link);
         v->out.room = LINK_OUT_BYTES - LINK_MARK_BYTES;
         if (link->phase == LINK_LINKED) {
-            rep_out_parts(&v->out);
-            fill_scan(link);
+            if (!is_copying_large(link)) {
+                rep_out_parts(&v->out);
+            }
+            fill_copy(link);
         }
         v->out.room = LINK_OUT_BYTES;
         if (link->phase == LINK_LINKED) {
@@ -717,7 +748,8 @@ bool link_v3_is_idle(const struct rep_link *link)
     if (v->starved) {
         return v->began;
     }
-    return link->caught_up && !link->scanning && v->out.large == NULL &&
+    return link->caught_up && (!link->scanning || link->held) &&
+           (v->out.large == NULL || (link->held && is_copying_large(link))) &&
            (!link->scan_wanted || v->scan_written) &&
            (!link->announce_wanted || sent_up_to(link) < link->announce_at) &&
            v->answers.n == 0 && v->nlater == 0;

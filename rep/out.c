@@ -52,6 +52,12 @@ void rep_out_close(struct rep_out *out)
     out->len += n;
 }
 
+size_t rep_out_size(const struct rep_out *out)
+{
+    return out->len +
+           (out->open ? (size_t)(out->frame.p - out->frame.start) : 0);
+}
+
 /* The batch to write to, a new one when `full`; false: no room for one. */
 static bool open_batch(struct rep_out *out, bool full)
 {

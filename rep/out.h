@@ -73,6 +73,9 @@ bool rep_out_begin_large(struct rep_out *out, const struct frame_msg *msg,
 /* Writes parts of the large value while there is room. */
 void rep_out_parts(struct rep_out *out);
 
+/* Bytes written since the buffer was empty, those of the open batch, too. */
+size_t rep_out_size(const struct rep_out *out);
+
 /* Closes the open batch: what is in `buf` may be sent up to `len`. */
 void rep_out_close(struct rep_out *out);
 

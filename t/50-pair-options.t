@@ -71,22 +71,22 @@ for my $row (
 
 my @names = qw(rep_peers rep_listen_port rep_connect_port rep_listen
     rep_tls rep_secret_file rep_legacy rep_timeout rep_serve_early rep_log
-    rep_floors rep_queue);
+    rep_floors rep_copy_rate rep_queue);
 my $mc   = start_memcached('-X', my $port = free_port());
 my @rows = $mc->stats('settings');
 my %is   = map { @$_ } @rows;
 is_deeply [map { $_->[0] } splice @rows, -@names], \@names,
     'the rows of `stats settings` come last';
 is join(' ', map { $is{$_} } @names),
-    "NULL $port $port NULL no no NULL 5 no 16777216 1048576 8192", 'the defaults';
+    "NULL $port $port NULL no no NULL 5 no 16777216 1048576 0 8192", 'the defaults';
 $port = free_port();
 $mc = start_memcached(split / /, "-x localhost -x [::1]:7 -X $port:9 -q 5 -o "
         . 'rep_listen=127.0.0.1,127.0.0.2,rep_legacy=off -o rep_listen=127.0.0.3'
         . ",rep_secret_file=$secret,rep_timeout=9,rep_serve_early"
-        . ',rep_log=1m,rep_floors=64k');
+        . ',rep_log=1m,rep_floors=64k,rep_copy_rate=20k');
 %is = map { @$_ } $mc->stats('settings');
 is join(' ', map { $is{$_} } @names), "localhost,[::1]:7 $port 9 "
-    . '127.0.0.1,127.0.0.2,127.0.0.3 no yes off 9 yes 1048576 65536 5',
+    . '127.0.0.1,127.0.0.2,127.0.0.3 no yes off 9 yes 1048576 65536 20480 5',
     'and what was given';
 ok(Client->new(host => "127.0.0.$_", port => $port), "listens at $_")
     for 1 .. 3;
