@@ -1,0 +1,178 @@
+/* Unit tests of rep/link: the rate of copies. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rep/rate.h"
+#include "t/unit/linking.h"
+
+enum {
+    RATE = 1000 * 1000, /* bytes a second */
+    ITEMS = 100,        /* of VALUE bytes: half a second's worth */
+    VALUE = 5000,
+    PIECE = 64 * 1024 + 64, /* a batch, written at once */
+    LIVE = 2000             /* bytes of all that is not the copy */
+};
+
+static struct rep_rate rate;
+
+static void setup_rate(void)
+{
+    setup();
+    rate = (struct rep_rate){.bytes_s = RATE};
+    env.copy_rate = &rate;
+}
+
+static void teardown_rate(void)
+{
+    env.copy_rate = NULL;
+    teardown();
+}
+
+static void set_all(void)
+{
+    char name[16];
+
+    for (unsigned i = 0; i < ITEMS; i++) {
+        (void)snprintf(name, sizeof(name), "key-%u", i);
+        (void)set_large(name, VALUE);
+    }
+}
+
+static uint64_t sent(void)
+{
+    return figures().bytes_sent;
+}
+
+/* Lets time pass until nothing is held back; returns the milliseconds, in which
+ * no more was sent than the rate allows. */
+static unsigned pass_all(void)
+{
+    unsigned ms = 0;
+
+    while (figures().held) {
+        ck_assert_uint_lt(ms, 100000);
+        pass_ms(10);
+        ms += 10;
+        (void)heard();
+        ck_assert_uint_le(sent(), (uint64_t)ms * RATE / 1000 + PIECE + LIVE);
+    }
+    return ms;
+}
+
+START_TEST(a_copy_takes_its_time)
+{
+    unsigned ms;
+
+    set_all();
+    link_from(false, 0);
+    (void)heard();
+    ck_assert(figures().held);
+    ck_assert_uint_le(sent(), PIECE + LIVE);
+    ck_assert(rep_link_all_written(lnk)); /* nothing to do now */
+    ms = pass_all();
+    ck_assert_uint_ge(ms, (ITEMS * VALUE - PIECE) / (RATE / 1000));
+    ck_assert_uint_le(ms, ITEMS * VALUE / (RATE / 1000) + 100);
+    ck_assert_uint_ge(heard_value, ITEMS * VALUE);
+    ck_assert_uint_eq(count(FRAME_COPY_END), 1);
+}
+END_TEST
+
+START_TEST(changes_do_not_wait_for_it)
+{
+    set_all();
+    link_from(false, 0);
+    (void)heard();
+    (void)set("live", "1");
+    ck_assert_ptr_nonnull(strstr(heard(), "item live=1@"));
+    ck_assert(figures().held);
+    (void)pass_all();
+}
+END_TEST
+
+START_TEST(parts_of_a_large_value_count)
+{
+    unsigned ms;
+
+    (void)set_large("large", 1000000);
+    link_from(false, 0);
+    (void)heard();
+    ck_assert(figures().held);
+    ms = pass_all();
+    ck_assert_uint_ge(ms, 900);
+    ck_assert_uint_le(ms, 1200);
+    ck_assert_uint_eq(heard_value, 1000000);
+}
+END_TEST
+
+START_TEST(a_large_value_that_changes_does_not)
+{
+    link_up();
+    (void)set_large("large", 1000000);
+    (void)heard();
+    ck_assert(!figures().held);
+    ck_assert_uint_eq(heard_value, 1000000);
+}
+END_TEST
+
+START_TEST(a_copy_for_a_2x_takes_its_time)
+{
+    unsigned ms;
+
+    set_all();
+    connect_as(false);
+    ck_assert(rep_link_begin(lnk, true, 0));
+    rep_link_scan(lnk, 0);
+    (void)heard_text();
+    ck_assert(figures().held);
+    ck_assert(rep_link_all_written(lnk));
+    for (ms = 0; figures().held; ms += 10) {
+        ck_assert_uint_lt(ms, 100000);
+        pass_ms(10);
+        (void)heard_text();
+    }
+    ck_assert_uint_ge(ms, 300);
+    ck_assert_uint_le(ms, 700);
+    ck_assert_uint_ge(sent(), ITEMS * VALUE);
+}
+END_TEST
+
+START_TEST(two_links_share_it)
+{
+    struct rep_rate r = {.bytes_s = 1000};
+
+    ck_assert(rep_rate_allows(&r, 5));
+    rep_rate_pay(&r, 5, 1);
+    ck_assert(!rep_rate_allows(&r, 5 + 999999));
+    ck_assert(rep_rate_allows(&r, 5 + 1000000));
+    rep_rate_pay(&r, 5, 1);
+    ck_assert(!rep_rate_allows(&r, 5 + 1999999));
+    ck_assert(rep_rate_allows(&r, 5 + 2000000));
+    r.bytes_s = 0;
+    ck_assert(rep_rate_allows(&r, 0));
+    ck_assert(rep_rate_allows(NULL, 0));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("link_rate");
+    TCase *t = tcase_create("link_rate");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    suite_add_tcase(s, t);
+    tcase_set_timeout(t, 30);
+    tcase_add_checked_fixture(t, setup_rate, teardown_rate);
+    tcase_add_test(t, a_copy_takes_its_time);
+    tcase_add_test(t, changes_do_not_wait_for_it);
+    tcase_add_test(t, parts_of_a_large_value_count);
+    tcase_add_test(t, a_large_value_that_changes_does_not);
+    tcase_add_test(t, a_copy_for_a_2x_takes_its_time);
+    tcase_add_test(t, two_links_share_it);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
