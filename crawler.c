@@ -51,6 +51,7 @@ static struct {
     struct crawl_tally tally[STORE_CLASSES];
     uint32_t interval[STORE_CLASSES]; /* s */
     uint32_t due[STORE_CLASSES];      /* Unix second */
+    uint64_t barrier;                 /* of the last crawl */
 } own;
 
 /* [a] written by the thread, and by a reset */
@@ -156,6 +157,7 @@ static void begin(uint64_t classes)
     own.tocrawl = settings.lru_crawler_tocrawl;
     settings_drop();
     own.begun = clock_seconds();
+    own.barrier = store_barrier();
     memset(own.checked, 0, sizeof(own.checked));
     memset(own.reclaimed, 0, sizeof(own.reclaimed));
     memset(own.tally, 0, sizeof(own.tally));
@@ -246,12 +248,16 @@ static void finish(void)
 
 /* ---- when ------------------------------------------------------------ */
 
-/* All classes, when one with items is due: a walk passes all of them anyway. */
+/* All classes, when one with items is due, since a walk passes all of them
+ * anyway, or when all that was there before was flushed. */
 static uint64_t due(void)
 {
     struct store_class_stats s;
     uint32_t now = clock_seconds();
 
+    if (store_barrier() != own.barrier) {
+        return ALL;
+    }
     for (unsigned c = 1; c <= store_class_max(); c++) {
         if (own.due[c] <= now &&
             (own.due[c] == 0 ||

@@ -41,7 +41,7 @@ struct listener {
     enum conn_transport transport; /* [c] */
     enum conn_protocol protocol;   /* [c] */
     enum tls_kind tls;             /* [c] */
-    uint32_t since;                /* [c] Unix second */
+    uint32_t since;                /* [c] Unix second, from listen_open on */
     struct event event;            /* [m] */
     STAILQ_ENTRY(listener) link;   /* [Q] */
 };
@@ -198,7 +198,6 @@ static int add_listener(int fd, enum conn_transport transport,
     l->transport = transport;
     l->protocol = protocol;
     l->tls = tls;
-    l->since = clock_seconds();
     lock_take(&listeners_lock, LOCK_QUEUE);
     STAILQ_INSERT_TAIL(&listeners, l, link);
     lock_drop(&listeners_lock, LOCK_QUEUE);
@@ -647,6 +646,7 @@ static int listener_open(struct listener *l, struct event_base *base)
         event_add(&l->event, NULL) != 0) {
         return -ENOMEM;
     }
+    l->since = clock_seconds();
     log_print(2, "<%d server listening (%s)\n", l->fd, names[l->protocol]);
     COUNT(counters, total_connections);
     return 0;

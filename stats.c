@@ -30,8 +30,8 @@ enum {
     DUMP_MAX = 2 * 1024 * 1024, /* bytes of a cachedump */
     DUMP_LINE_REST = 64,        /* of a cachedump line beside the key */
     RESERVED_FDS = 5,           /* a worker */
-    UPTIME_HEAD_START = 2,      /* stock's clock starts at two seconds */
-    CERTS_HEAD_START = 62,      /* its certificates a minute before that */
+    UPTIME_HEAD_START = 2,      /* stock's uptime starts at two seconds */
+    CLOCK_HEAD_START = 62,      /* its clock a minute before that */
 };
 
 /* ---- a text that grows ----------------------------------------------- */
@@ -219,7 +219,7 @@ static void tls_rows(struct rows *t, const struct command_host *host,
     row_u64(t, "time_since_server_cert_refresh",
             clock_seconds() - (refreshed != 0
                                    ? refreshed
-                                   : clock_started() - CERTS_HEAD_START));
+                                   : clock_started() - CLOCK_HEAD_START));
 }
 
 static void mover_rows(struct rows *t)
@@ -504,7 +504,7 @@ static void settings_row(void *ctx, const char *name, const char *value)
     } else if (strcmp(name, "oldest") == 0) {
         at = store_flush_time();
         row_u64(ctx, name,
-                at == 0 ? 0 : at - clock_started() + UPTIME_HEAD_START);
+                at == 0 ? 0 : at - clock_started() + CLOCK_HEAD_START);
     } else {
         row_text(ctx, name, prefix_enabled() ? "yes" : "no");
     }

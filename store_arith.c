@@ -58,6 +58,7 @@ static bool sum_in_place(struct item *it, const struct store_key *key,
         it->nbytes = (uint32_t)d->n;
         it->bits &= (uint16_t)~KEPT;
         lru_resized(it, (int64_t)more);
+        assoc_stripes[it->stripe].links++; /* as if it had been replaced */
     }
     write_padded(item_data(it), it->nbytes, d);
     store_record_item_locked(key, it);

@@ -56,6 +56,13 @@ bool store_flush_pending(uint64_t *version, uint32_t *at)
     return *at != 0;
 }
 
+/* The last second of which nothing is left, as stock tells it. */
+static void tell_flushed(void)
+{
+    atomic_store_explicit(&store.flushed, clock_seconds() - 1,
+                          memory_order_relaxed);
+}
+
 void store_flush(uint32_t at)
 {
     bool later = at > clock_seconds();
@@ -67,8 +74,7 @@ void store_flush(uint32_t at)
     (void)set_register(version, later ? at : 0);
     if (!later) {
         raise_barrier(version);
-        atomic_store_explicit(&store.flushed, clock_seconds(),
-                              memory_order_relaxed);
+        tell_flushed();
     }
     if (store.observer != NULL) {
         (void)store_record_locked(STORE_OP_FLUSH, NULL, NULL, version, 0);
@@ -148,8 +154,7 @@ bool store_apply_barrier(uint64_t version, uint32_t source)
     version_observe(version);
     raise_barrier(version);
     if (risen) {
-        atomic_store_explicit(&store.flushed, clock_seconds(),
-                              memory_order_relaxed);
+        tell_flushed();
     }
     (void)store_record_locked(STORE_OP_FLUSH, NULL, NULL, version, source);
     return risen;

@@ -25,7 +25,7 @@ struct store {
     struct store_config config;            /* [c] */
     const struct store_observer *observer; /* [c] NULL: nobody watches */
     atomic_ullong barrier;  /* [a] items up to this version are dead */
-    atomic_uint flushed;    /* [a] Unix second of the last flush, 0 never */
+    atomic_uint flushed;    /* [a] Unix second before the last flush, 0 never */
     struct lock flush_lock; /* QUEUE: guards the three below */
     uint64_t flush_version; /* of the newest flush_all */
     uint32_t flush_at;      /* Unix second it is for, 0: at once */

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# watch: the lines of every stream.
+# watch: the lines of every stream. No crawl finds first what was flushed.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Memcached;
 
-my $mc = start_memcached('-t', 1);
+my $mc = start_memcached('-t', 1, '-o', 'no_lru_crawler');
 my $w  = $mc->client;
 my $c  = $mc->client;
 $c->ask('mn');
