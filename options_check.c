@@ -98,6 +98,7 @@ static void check_slab_sizes(void)
     const char *p = options_given.slab_sizes;
     uint32_t last = 0;
 
+    slab_sizes.n = 0;
     if (p == NULL) {
         return;
     }
