@@ -13,8 +13,9 @@ static atomic_ullong last;     /* [a] greatest drawn or received */
 void version_init(enum version_mode new_mode, uint8_t new_slot)
 {
     mode = new_mode;
-    atomic_store(&slot, new_slot);
-    atomic_store(&last, 0);
+    /* No thread runs yet. */
+    atomic_store_explicit(&slot, new_slot, memory_order_relaxed);
+    atomic_store_explicit(&last, 0, memory_order_relaxed);
 }
 
 uint64_t version_at_ms(uint64_t ms)

@@ -75,11 +75,17 @@ void core_conn_set_state(struct rep_core *core, struct core_conn *c,
     assert((conn_states[c->state].to & TO(state)) != 0);
     c->state = state;
     c->since = core->now;
+    if (c >= core->conns + core->top) {
+        core->top = (unsigned)(c - core->conns) + 1;
+    }
+    while (core->top > 0 && core->conns[core->top - 1].state == CORE_FREE) {
+        core->top--;
+    }
 }
 
 struct core_conn *core_conn_find(struct rep_core *core, uint32_t id)
 {
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+    for (unsigned i = 0; i < core->top; i++) {
         struct core_conn *c = &core->conns[i];
 
         if (c->state != CORE_FREE && c->id == id) {
@@ -138,7 +144,7 @@ unsigned core_count_linked(const struct rep_core *core)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+    for (unsigned i = 0; i < core->top; i++) {
         n += core->conns[i].state == CORE_LINKED;
     }
     return n;
@@ -157,7 +163,7 @@ bool core_is_link_of(const struct rep_core *core, const struct core_conn *c,
 const struct core_conn *core_link_of(const struct rep_core *core, unsigned peer,
                                      bool firm)
 {
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+    for (unsigned i = 0; i < core->top; i++) {
         const struct core_conn *c = &core->conns[i];
 
         if (core_is_link_of(core, c, peer) && (c->firm || !firm)) {

@@ -87,6 +87,7 @@ struct rep_core {
     uint64_t known[CORE_KNOWN];
     unsigned nknown; /* ever remembered */
     struct core_peer peers[REP_CORE_PEERS];
+    unsigned top; /* places of `conns` from here on are free */
     struct core_conn conns[REP_CORE_CONNS];
     struct rep_action actions[REP_CORE_ACTIONS];
     size_t nactions;

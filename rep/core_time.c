@@ -101,7 +101,7 @@ void core_on_tick(struct rep_core *core)
     /* It has fired, perhaps a little early: whatever is still to come has to
      * be asked for again. */
     core->timer = CORE_NEVER;
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+    for (unsigned i = 0; i < core->top; i++) {
         struct core_conn *c = &core->conns[i];
 
         if (core->now >= silence_deadline(core, c)) {
@@ -209,7 +209,7 @@ static uint64_t next_deadline(const struct rep_core *core)
             at = sooner(at, core->peers[i].at);
         }
     }
-    for (unsigned i = 0; i < REP_CORE_CONNS; i++) {
+    for (unsigned i = 0; i < core->top; i++) {
         at = sooner(at, silence_deadline(core, &core->conns[i]));
         at = sooner(at, beat_deadline(core, &core->conns[i]));
     }

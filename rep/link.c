@@ -180,11 +180,12 @@ static bool allocate(struct rep_link *link)
     char *in = malloc(LINK_IN_BYTES);
 
     link->buf = malloc(LINK_OUT_BYTES);
-    link->batch = calloc(1, sizeof(*link->batch));
+    link->batch = malloc(sizeof(*link->batch));
     if (in == NULL || link->buf == NULL || link->batch == NULL) {
         free(in);
         return false;
     }
+    link->batch->n = 0;
     memcpy(in, link->in, link->in_len);
     link->in = in;
     link->in_room = LINK_IN_BYTES;

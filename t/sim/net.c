@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "bits.h"
 #include "sim.h"
 
 #define PIPE_MAX (128 * KIB)
@@ -13,22 +14,28 @@ struct pipe {
     size_t at, len, room;
     bool fin;  /* its end follows the bytes */
     bool lost; /* what is sent from now on never arrives */
-    char buf[PIPE_MAX];
+    char *buf;
 };
 
+static char bytes[SIM_CONNS][2][PIPE_MAX];
+
 static struct conn {
-    bool used, accepted;
+    bool accepted;
     unsigned node[2];
     bool open[2];        /* the node has not closed its end */
     struct pipe pipe[2]; /* [i]: from end i */
 } conns[SIM_CONNS];
 
+static uint64_t used; /* bit per connection */
+
 static enum sim_path paths[SIM_NODES][SIM_NODES];
 
 void sim_net_reset(void)
 {
+    used = 0;
     for (unsigned i = 0; i < SIM_CONNS; i++) {
-        conns[i].used = false;
+        conns[i].pipe[0].buf = bytes[i][0];
+        conns[i].pipe[1].buf = bytes[i][1];
     }
     memset(paths, 0, sizeof(paths));
 }
@@ -56,21 +63,31 @@ static void pipe_reset(struct pipe *p)
 
 int sim_net_connect(unsigned from, unsigned to)
 {
-    for (int i = 0; i < SIM_CONNS; i++) {
-        struct conn *c = &conns[i];
+    int i = sim_first_bit(~used);
+    struct conn *c;
 
-        if (!c->used) {
-            c->used = true;
-            c->accepted = false;
-            c->node[0] = from;
-            c->node[1] = to;
-            c->open[0] = c->open[1] = true;
-            pipe_reset(&c->pipe[0]);
-            pipe_reset(&c->pipe[1]);
-            return i;
-        }
+    if (i < 0) {
+        return -1;
     }
-    return -1;
+    c = &conns[i];
+    used |= UINT64_C(1) << i;
+    c->accepted = false;
+    c->node[0] = from;
+    c->node[1] = to;
+    c->open[0] = c->open[1] = true;
+    pipe_reset(&c->pipe[0]);
+    pipe_reset(&c->pipe[1]);
+    return i;
+}
+
+static bool is_used(unsigned conn)
+{
+    return (used >> conn & 1) != 0;
+}
+
+static void give_back(unsigned conn)
+{
+    used &= ~(UINT64_C(1) << conn);
 }
 
 unsigned sim_net_peer(unsigned conn, unsigned end)
@@ -110,7 +127,7 @@ void sim_net_close(unsigned conn, unsigned end)
 {
     struct conn *c = &conns[conn];
 
-    assert(c->used && c->open[end]);
+    assert(is_used(conn) && c->open[end]);
     c->open[end] = false;
     c->pipe[1 - end].len = 0; /* nobody reads it any more */
     c->pipe[1 - end].lost = true;
@@ -119,7 +136,7 @@ void sim_net_close(unsigned conn, unsigned end)
         c->pipe[end].len = sim_below((unsigned)c->pipe[end].len); /* reset */
     }
     if (!c->open[1 - end]) {
-        c->used = false;
+        give_back(conn);
     }
 }
 
@@ -139,8 +156,8 @@ void sim_net_cut(unsigned a, unsigned b)
     for (unsigned i = 0; i < SIM_CONNS; i++) {
         struct conn *c = &conns[i];
 
-        if (c->used && ((c->node[0] == a && c->node[1] == b) ||
-                        (c->node[0] == b && c->node[1] == a))) {
+        if (is_used(i) && ((c->node[0] == a && c->node[1] == b) ||
+                           (c->node[0] == b && c->node[1] == a))) {
             reset(c);
         }
     }
@@ -151,7 +168,7 @@ void sim_net_died(unsigned node, bool hole)
     for (unsigned i = 0; i < SIM_CONNS; i++) {
         struct conn *c = &conns[i];
 
-        for (unsigned end = 0; c->used && end < 2; end++) {
+        for (unsigned end = 0; is_used(i) && end < 2; end++) {
             if (c->node[end] != node || !c->open[end]) {
                 continue;
             }
@@ -160,7 +177,9 @@ void sim_net_died(unsigned node, bool hole)
             c->pipe[1 - end].lost = true;
             c->pipe[end].len = sim_below((unsigned)c->pipe[end].len + 1);
             c->pipe[end].fin = !hole;
-            c->used = c->open[1 - end];
+            if (!c->open[1 - end]) {
+                give_back(i);
+            }
         }
     }
 }
@@ -170,8 +189,7 @@ static bool has_something(const struct conn *c, unsigned end)
 {
     const struct pipe *p = &c->pipe[1 - end];
 
-    return c->used && c->open[end] &&
-           paths[c->node[0]][c->node[1]] != SIM_PATH_HOLE &&
+    return c->open[end] && paths[c->node[0]][c->node[1]] != SIM_PATH_HOLE &&
            (p->len > 0 || p->fin || (end == 1 && !c->accepted));
 }
 
@@ -213,16 +231,41 @@ static bool give(unsigned i, unsigned end, bool all)
     return true;
 }
 
+static bool try_end(unsigned conn, unsigned end, bool all)
+{
+    return is_used(conn) && has_something(&conns[conn], end) &&
+           give(conn, end, all);
+}
+
+/* Begins at some end of some connection and goes round. */
 bool sim_net_deliver(bool all)
 {
     unsigned begin = sim_below(SIM_CONNS * 2);
+    unsigned first = begin / 2, end = begin % 2;
+    uint64_t before = used & ((UINT64_C(1) << first) - 1);
+    uint64_t rest[] = {used & ~before & ~(UINT64_C(1) << first), before};
 
-    for (unsigned k = 0; k < SIM_CONNS * 2; k++) {
-        unsigned i = (begin + k) % (SIM_CONNS * 2);
-
-        if (has_something(&conns[i / 2], i % 2) && give(i / 2, i % 2, all)) {
-            return true;
+    if (try_end(first, end, all) || (end == 0 && try_end(first, 1, all))) {
+        return true;
+    }
+    for (unsigned half = 0; half < 2; half++) {
+        for (int i; (i = sim_first_bit(rest[half])) >= 0;) {
+            rest[half] &= rest[half] - 1;
+            if (try_end((unsigned)i, 0, all) || try_end((unsigned)i, 1, all)) {
+                return true;
+            }
         }
     }
-    return false;
+    return end == 1 && try_end(first, 0, all);
+}
+
+bool sim_net_is_quiet(void)
+{
+    for (unsigned i = 0; i < SIM_CONNS; i++) {
+        if (is_used(i) &&
+            (has_something(&conns[i], 0) || has_something(&conns[i], 1))) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -6,17 +6,23 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "bits.h"
 #include "sim.h"
 #include "store_internal.h"
 
-#define WALL_MS   1800000000000ULL
-#define NEVER     UINT64_MAX
-#define LOG_BYTES 4096
-#define SENDS     2
-#define PIECES    16
-#define DIAL_MS   1000 /* then a dial into a hole has failed */
+#define WALL_MS     1800000000000ULL
+#define NEVER       UINT64_MAX
+#define LOG_BYTES   4096
+#define FLOOR_BYTES (8 * KIB) /* more than SIM_KEYS can fill */
+#define EVENTS      256
+#define SENDS       2
+#define PIECES      16
+#define DIAL_MS     1000 /* then a dial into a hole has failed */
 
 struct sim_node sim_nodes[SIM_NODES];
+
+/* Of each node, a ring of those that wait. */
+static struct rep_event events[SIM_NODES][EVENTS];
 
 /* What sim_select exchanges beside the memory. */
 static struct statics {
@@ -36,10 +42,9 @@ static void keep(void)
     s->slot = version_slot();
 }
 
-static void clock_set(unsigned node)
+static uint64_t clock_of(unsigned node)
 {
-    clock_freeze(
-        (uint64_t)((int64_t)(WALL_MS + sim_now) + sim_plan.skew[node]));
+    return (uint64_t)((int64_t)(WALL_MS + sim_now) + sim_plan.skew[node]);
 }
 
 struct sim_node *sim_select(unsigned node)
@@ -53,7 +58,7 @@ struct sim_node *sim_select(unsigned node)
         sim_memory_select(node);
         selected = node;
     }
-    clock_set(node);
+    clock_freeze(clock_of(node));
     return &sim_nodes[node];
 }
 
@@ -101,11 +106,11 @@ static bool on_raise_floor(void *ctx, const char *key, size_t nkey,
 /* ---- links ------------------------------------------------------------------
  */
 
-static void settle_link(struct sim_node *n, unsigned i)
+static void settle_link(struct sim_node *n, int i)
 {
     struct rep_link_figures f;
 
-    if (n->links[i] == NULL || !rep_link_is_closed(n->links[i])) {
+    if (!rep_link_is_closed(n->links[i])) {
         return;
     }
     rep_link_figures(n->links[i], &f);
@@ -119,13 +124,15 @@ static void settle_link(struct sim_node *n, unsigned i)
     sim_net_close(n->conn[i], n->end[i]);
     rep_link_free(n->links[i]);
     n->links[i] = NULL;
+    n->used &= ~(UINT64_C(1) << i);
 }
 
 void sim_node_settle(unsigned node)
 {
     struct sim_node *n = sim_select(node);
 
-    for (unsigned i = 0; i < SIM_LINKS; i++) {
+    for (int i = sim_first_bit(n->used); i >= 0;
+         i = sim_next_bit(n->used, i + 1)) {
         settle_link(n, i);
     }
 }
@@ -134,8 +141,9 @@ struct rep_link *sim_node_link(unsigned node, unsigned conn, unsigned end)
 {
     struct sim_node *n = &sim_nodes[node];
 
-    for (unsigned i = 0; i < SIM_LINKS; i++) {
-        if (n->links[i] != NULL && n->conn[i] == conn && n->end[i] == end) {
+    for (int i = sim_first_bit(n->used); i >= 0;
+         i = sim_next_bit(n->used, i + 1)) {
+        if (n->conn[i] == conn && n->end[i] == end) {
             return n->links[i];
         }
     }
@@ -144,25 +152,31 @@ struct rep_link *sim_node_link(unsigned node, unsigned conn, unsigned end)
 
 static uint32_t add_link(struct sim_node *n, unsigned conn, unsigned end)
 {
-    for (unsigned i = 0; i < SIM_LINKS; i++) {
-        if (n->links[i] == NULL) {
-            n->links[i] = rep_link_new(&n->env, ++n->last_id, end == 0,
-                                       (int)conn, sim_net_peer(conn, end) + 1);
-            n->conn[i] = (uint8_t)conn;
-            n->end[i] = (uint8_t)end;
-            return n->links[i] != NULL ? n->last_id : 0;
-        }
+    int i = sim_first_bit(~n->used);
+
+    if (i < 0 || i >= SIM_LINKS) {
+        return 0;
     }
-    return 0;
+    n->links[i] = rep_link_new(&n->env, ++n->last_id, end == 0, (int)conn,
+                               sim_net_peer(conn, end) + 1);
+    if (n->links[i] == NULL) {
+        return 0;
+    }
+    n->used |= UINT64_C(1) << i;
+    n->conn[i] = (uint8_t)conn;
+    n->end[i] = (uint8_t)end;
+    return n->last_id;
 }
 
 /* ---- what rep/core decides
  * ---------------------------------------------------- */
 
-static unsigned find_link(const struct sim_node *n, uint32_t id)
+/* SIM_LINKS: there is none. */
+static int find_link(const struct sim_node *n, uint32_t id)
 {
-    for (unsigned i = 0; i < SIM_LINKS; i++) {
-        if (n->links[i] != NULL && rep_link_id(n->links[i]) == id) {
+    for (int i = sim_first_bit(n->used); i >= 0;
+         i = sim_next_bit(n->used, i + 1)) {
+        if (rep_link_id(n->links[i]) == id) {
             return i;
         }
     }
@@ -186,7 +200,7 @@ static void hello(void *ctx, struct wire_hello *out)
     rep_core_slots(n->core, out->slots);
 }
 
-static void do_link(struct sim_node *n, unsigned i, bool legacy)
+static void do_link(struct sim_node *n, int i, bool legacy)
 {
     struct rep_event ev = {.kind = REP_EV_CLOSED,
                            .conn = rep_link_id(n->links[i])};
@@ -201,7 +215,7 @@ static void do_link(struct sim_node *n, unsigned i, bool legacy)
 
 static void perform_on_link(struct sim_node *n, const struct rep_action *a)
 {
-    unsigned i = find_link(n, a->conn);
+    int i = find_link(n, a->conn);
 
     if (i == SIM_LINKS) {
         return;
@@ -285,7 +299,7 @@ static unsigned peer_of(const struct sim_node *n, unsigned other)
 /* The edge knows whom a hello came from. */
 static void complete_hello(struct sim_node *n, struct rep_event *ev)
 {
-    unsigned i = find_link(n, ev->conn);
+    int i = find_link(n, ev->conn);
     unsigned other = sim_net_peer(n->conn[i], n->end[i]);
 
     ev->peer = peer_of(n, other);
@@ -296,9 +310,10 @@ static void complete_hello(struct sim_node *n, struct rep_event *ev)
 static void post(void *ctx, const struct rep_event *event)
 {
     struct sim_node *n = ctx;
-    struct rep_event *queued = &n->events[(n->events_at + n->nevents++) % 256];
+    struct rep_event *ring = events[n->id];
+    struct rep_event *queued = &ring[(n->events_at + n->nevents++) % EVENTS];
 
-    assert(n->nevents <= 256);
+    assert(n->nevents <= EVENTS);
     *queued = *event;
     if (queued->kind == REP_EV_HELLO) {
         complete_hello(n, queued);
@@ -308,11 +323,11 @@ static void post(void *ctx, const struct rep_event *event)
     }
     n->stepping = true;
     while (n->nevents > 0) {
-        struct rep_event ev = n->events[n->events_at];
+        struct rep_event ev = ring[n->events_at];
         const struct rep_action *actions;
         size_t count = 0;
 
-        n->events_at = (n->events_at + 1) % 256;
+        n->events_at = (n->events_at + 1) % EVENTS;
         n->nevents--;
         actions = rep_core_step(n->core, &ev, sim_now, &count);
         for (size_t i = 0; i < count; i++) {
@@ -371,12 +386,14 @@ static void dial(struct sim_node *n, unsigned peer)
 
 void sim_node_time(unsigned node)
 {
-    struct sim_node *n = sim_select(node);
+    struct sim_node *n = &sim_nodes[node];
     struct rep_event tick = {.kind = REP_EV_TICK};
 
-    if (!n->up) {
+    if (!n->up ||
+        (sim_now < sim_node_next(n) && clock_of(node) / 1000 == n->second)) {
         return;
     }
+    (void)sim_select(node);
     if (clock_seconds() != n->second) {
         n->second = clock_seconds();
         store_tick();
@@ -404,11 +421,46 @@ uint64_t sim_node_next(const struct sim_node *n)
     return n->up ? at : NEVER;
 }
 
+static bool is_link_at_rest(const struct rep_link *link, uint64_t head)
+{
+    struct rep_link_figures f;
+
+    rep_link_figures(link, &f);
+    return f.linked && f.announced && f.received && f.caught_up &&
+           f.acked >= head;
+}
+
+bool sim_node_is_at_rest(unsigned node)
+{
+    const struct sim_node *n = sim_select(node);
+    uint64_t head = rep_log_head(n->log);
+    bool pending = atomic_load(&store.pending_at) != 0;
+    unsigned links = 0;
+
+    if (!n->up || !n->serving || pending || rep_sweep_pending(&n->sweep) ||
+        rep_core_status(n->core) != REP_LINKED) {
+        return false;
+    }
+    for (unsigned p = 0; p < n->npeers; p++) {
+        if (n->dial_at[p] != NEVER) {
+            return false;
+        }
+    }
+    for (int i = sim_first_bit(n->used); i >= 0;
+         i = sim_next_bit(n->used, i + 1)) {
+        if (!is_link_at_rest(n->links[i], head)) {
+            return false;
+        }
+        links++;
+    }
+    return links == sim_plan.nodes - 1;
+}
+
 /* ---- the loop
  * --------------------------------------------------------------------- */
 
 /* True: there is more to do at once. */
-static bool turn_link(struct sim_node *n, unsigned i)
+static bool turn_link(struct sim_node *n, int i)
 {
     struct rep_link *link = n->links[i];
     bool more = false;
@@ -441,12 +493,10 @@ bool sim_node_turn(unsigned node)
     if (n->up) {
         rep_log_turn(n->log);
     }
-    for (unsigned i = 0; i < SIM_LINKS && n->up; i++) {
+    for (int i = sim_first_bit(n->used); i >= 0 && n->up;
+         i = sim_next_bit(n->used, i + 1)) {
         struct rep_link_figures f;
 
-        if (n->links[i] == NULL) {
-            continue;
-        }
         busy = turn_link(n, i) || busy;
         rep_link_figures(n->links[i], &f);
         if (f.linked) {
@@ -466,13 +516,12 @@ uint64_t sim_node_items_sent(unsigned node)
     const struct sim_node *n = &sim_nodes[node];
     uint64_t sent = n->items_sent;
 
-    for (unsigned i = 0; i < SIM_LINKS; i++) {
+    for (int i = sim_first_bit(n->used); i >= 0;
+         i = sim_next_bit(n->used, i + 1)) {
         struct rep_link_figures f;
 
-        if (n->links[i] != NULL) {
-            rep_link_figures(n->links[i], &f);
-            sent += f.items_sent;
-        }
+        rep_link_figures(n->links[i], &f);
+        sent += f.items_sent;
     }
     return sent;
 }
@@ -487,6 +536,7 @@ static void release(struct sim_node *n)
         rep_link_free(n->links[i]);
         n->links[i] = NULL;
     }
+    n->used = 0;
     rep_core_free(n->core);
     rep_runs_free(n->runs);
     rep_sweep_fini(&n->sweep);
@@ -544,7 +594,7 @@ void sim_node_start(unsigned node)
         n->run = sim_random();
     } while (n->run == 0);
     n->timer = NEVER;
-    n->floors = rep_floor_new(sim_has(SIM_FEW_FLOORS) ? 4096 : 64 * KIB);
+    n->floors = rep_floor_new(sim_has(SIM_FEW_FLOORS) ? 4096 : FLOOR_BYTES);
     n->log =
         rep_log_new(sim_has(SIM_OVERRUN) ? LOG_BYTES : 64 * KIB, n->floors);
     new_store(n);

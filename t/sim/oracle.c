@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/version.h"
+#include "bits.h"
 #include "sim.h"
 #include "store_internal.h"
 
@@ -179,20 +180,16 @@ static struct item *raw(unsigned node, unsigned key)
                       k.len);
 }
 
-/* FNV-1a of all that is one with a version: value, flags, cas, marks. */
+/* Of all that is one with a version: value, flags, cas, marks. */
 static uint64_t hash_of(const struct item *it)
 {
     static unsigned char value[256 * KIB];
-    unsigned marks = it->bits & (ITEM_B64KEY | ITEM_STALE | ITEM_TOKEN_SENT);
-    uint64_t h = 0xcbf29ce484222325U ^ item_flags(it);
+    const uint64_t rest[] = {item_flags(it), item_cas(it),
+                             it->bits &
+                                 (ITEM_B64KEY | ITEM_STALE | ITEM_TOKEN_SENT)};
 
-    h = (h ^ item_cas(it)) * 0x100000001b3U;
-    h = (h ^ marks) * 0x100000001b3U;
     item_copy_out(it, 0, value, it->nbytes);
-    for (size_t i = 0; i < it->nbytes; i++) {
-        h = (h ^ value[i]) * 0x100000001b3U;
-    }
-    return h;
+    return hash_bytes(value, it->nbytes, hash_bytes(rest, sizeof(rest), 0));
 }
 
 static bool was_written(unsigned key, uint64_t version, uint64_t hash)
@@ -209,13 +206,17 @@ static bool was_written(unsigned key, uint64_t version, uint64_t hash)
 void sim_oracle_wrote(unsigned node, unsigned key)
 {
     const struct item *it = raw(node, key);
+    struct write w;
 
-    if (it == NULL || was_written(key, it->version, hash_of(it))) {
+    if (it == NULL) {
+        return;
+    }
+    w = (struct write){it->version, hash_of(it)};
+    if (was_written(key, w.version, w.hash)) {
         return;
     }
     assert(writes[key].n < WRITES);
-    writes[key].list[writes[key].n++] =
-        (struct write){it->version, hash_of(it)};
+    writes[key].list[writes[key].n++] = w;
 }
 
 /* ---- acknowledgements
@@ -227,12 +228,13 @@ static bool find_reader(const struct rep_log *log, int reader, unsigned *node,
     for (*node = 0; *node < sim_plan.nodes; (*node)++) {
         const struct sim_node *n = &sim_nodes[*node];
 
-        for (unsigned i = 0; n->log == log && i < SIM_LINKS; i++) {
+        if (n->log != log) {
+            continue;
+        }
+        for (int i = sim_next_bit(n->used, 0); i >= 0;
+             i = sim_next_bit(n->used, i + 1)) {
             struct rep_link_figures f;
 
-            if (n->links[i] == NULL) {
-                continue;
-            }
             rep_link_figures(n->links[i], &f);
             if (f.linked && f.reader == reader && !f.legacy) {
                 *peer = sim_net_peer(n->conn[i], n->end[i]);

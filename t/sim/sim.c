@@ -4,10 +4,14 @@
  *   SIM_SECONDS=s    for so long (default 6)
  *   SIM_SEED=n       the first seed (default 1); with SIM_TRACE=1 that one
  *                    alone, told step by step
+ *   SIM_PROGRESS=n   tells after every n schedules how far it is
  *   SIM_BREAKS=n     schedules within which a broken rule has to be caught
  *                    (default 12000; 0: none is broken)
  *   SIM_BREAK=n      with SIM_TRACE: this rule is broken, from 1
  *   SIM_FEATURES=n   the features allowed (sim.h)
+ *
+ * A schedule depends on its seed alone: many are run as several processes, each
+ * with a SIM_SEED and SIM_SCHEDULES of its own.
  */
 #include <malloc.h>
 #include <signal.h>
@@ -140,8 +144,16 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void tell_progress(uint64_t done, unsigned failed, double took)
+{
+    printf("# %llu schedules, %.0f a second, %u failed\n",
+           (unsigned long long)done, (double)done / took, failed);
+    (void)fflush(stdout); /* somebody may be waiting */
+}
+
 static unsigned run_sound(uint64_t first)
 {
+    uint64_t every = number("SIM_PROGRESS", UINT64_MAX);
     uint64_t schedules = number("SIM_SCHEDULES", UINT64_MAX);
     double budget =
         schedules != UINT64_MAX ? 1e9 : (double)number("SIM_SECONDS", 6);
@@ -153,9 +165,11 @@ static unsigned run_sound(uint64_t first)
         if (sim_run(first + i) != NULL && failed++ < FAILURES) {
             tell_failure(first + i);
         }
+        if ((i + 1) % every == 0) {
+            tell_progress(i + 1, failed, seconds() - start);
+        }
     }
-    printf("# %llu schedules, %.0f a second, %u failed\n",
-           (unsigned long long)i, (double)i / (seconds() - start), failed);
+    tell_progress(i, failed, seconds() - start);
     printf("%s 1 - every schedule ends as it must\n",
            failed == 0 ? "ok" : "not ok");
     if (failed > 0) {

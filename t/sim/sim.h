@@ -101,11 +101,11 @@ struct sim_node {
     struct rep_sweep sweep;
     struct store_observer observer;
     struct rep_link_env env;
+    uint64_t used; /* bit per link there is */
     struct rep_link *links[SIM_LINKS];
     uint8_t conn[SIM_LINKS]; /* of the link, and its end */
     uint8_t end[SIM_LINKS];
     uint32_t last_id;
-    struct rep_event events[256];
     unsigned events_at, nevents;
     bool stepping;
     uint64_t timer; /* ms; UINT64_MAX none */
@@ -132,6 +132,8 @@ uint64_t sim_node_next(const struct sim_node *n);
 bool sim_node_accept(unsigned node, unsigned conn, unsigned from);
 struct rep_link *sim_node_link(unsigned node, unsigned conn, unsigned end);
 void sim_node_settle(unsigned node);
+/* Linked with all others, all acknowledged, nothing planned or pending. */
+bool sim_node_is_at_rest(unsigned node);
 uint64_t sim_node_items_sent(unsigned node);
 
 /* ---- net.c --------------------------------------------------------------- */
@@ -152,9 +154,9 @@ void sim_net_cut(unsigned a, unsigned b);
 void sim_net_died(unsigned node, bool hole);
 /* Delivers something to somebody; false when nothing can be. `all`: whole. */
 bool sim_net_deliver(bool all);
+bool sim_net_is_quiet(void); /* nothing could be delivered */
 
-/* ---- oracle.c -------------------------------------------------------------
- */
+/* ---- oracle.c -------------------------------------------------------- */
 
 void sim_oracle_reset(void);
 void sim_oracle_lost(unsigned node);
@@ -181,15 +183,13 @@ void sim_oracle_skew(unsigned node, unsigned peer, int64_t skew);
 /* Everything is healed and quiet. */
 void sim_oracle_check(void);
 
-/* ---- breaks.c --------------------------------------------------------------
- */
+/* ---- breaks.c -------------------------------------------------------- */
 
 extern int sim_break; /* index of the broken rule, -1 none */
 unsigned sim_breaks(void);
 const char *sim_break_name(int rule);
 
-/* ---- plan.c -----------------------------------------------------------------
- */
+/* ---- plan.c ---------------------------------------------------------- */
 
 void sim_plan_make(uint64_t seed, unsigned allowed);
 /* Runs the plan. */
