@@ -200,8 +200,8 @@ static void drop_parked(struct conn *c)
     if (parked->pending != NULL) {
         out_pending_free(parked->pending);
     }
+    conn_spill_drop(c);
     free(parked->held);
-    free(parked->spill);
     free(parked);
     c->parked = &nothing;
 }
@@ -410,6 +410,7 @@ enum sent conn_flush(struct conn *c)
     parked->pending = out_move(out);
     if (parked->pending == NULL) {
         COUNT(c->set->counters, malloc_fails);
+        COUNT(c->set->counters, response_obj_oom);
         out_discard(out);
         return SENT_BROKEN;
     }
@@ -490,45 +491,16 @@ static void take_slot(struct conn *c)
     queue_leave(c);
 }
 
-/* Makes room for `n` bytes; what was there is lost. */
-static bool spill_room(struct parked *parked, size_t n)
-{
-    if (n > parked->spill_room) {
-        size_t room = (n + 63) & ~(size_t)63;
-
-        free(parked->spill);
-        parked->spill = malloc(room);
-        parked->spill_room = parked->spill == NULL ? 0 : (uint32_t)room;
-    }
-    return parked->spill != NULL;
-}
-
 /* Keeps the unconsumed bytes for the next turn. */
 static bool keep_rest(struct conn *c)
 {
     const struct slot *slot = conn_slot(c);
     size_t rest = slot->len - slot->pos;
-    struct parked *parked = c->parked;
 
-    if (rest == 0) {
-        if (parked->spill != NULL) {
-            free(parked->spill);
-            parked->spill = NULL;
-            parked->spill_room = 0;
-        }
+    if (LIKELY(rest == 0 && c->parked->spill == NULL)) {
         return true;
     }
-    parked = conn_park(c);
-    if (parked == NULL) {
-        return false;
-    }
-    if (!spill_room(parked, rest)) {
-        COUNT(c->set->counters, malloc_fails);
-        return false;
-    }
-    memcpy(parked->spill, slot->buf + slot->pos, rest);
-    parked->spill_len = (uint32_t)rest;
-    return true;
+    return conn_spill_keep(c, slot->buf + slot->pos, rest);
 }
 
 /* What a read brought: notes the end of the stream; returns the bytes. */
@@ -855,6 +827,7 @@ struct conn_set *conn_set_new(struct event_base *base,
     LIST_INIT(&set->open);
     LIST_INIT(&set->udps);
     LIST_INIT(&set->watching);
+    conn_spill_limit(set);
     set->counters = counters_new();
     if (set->counters == NULL || !out_init(&set->out)) {
         free(set);

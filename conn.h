@@ -83,6 +83,15 @@ void conn_set_sweep(struct conn_set *set);
 size_t conn_set_open_count(struct conn_set *set);
 size_t conn_set_structures(struct conn_set *set);
 
+/* Input that connections keep because it cannot run yet. */
+struct conn_spilled {
+    size_t count; /* pieces */
+    size_t bytes;
+};
+
+/* Adds what those of the set keep. */
+void conn_set_spilled(struct conn_set *set, struct conn_spilled *sum);
+
 /* Connections closed by all sets since the start. */
 uint64_t conn_closed_count(void);
 

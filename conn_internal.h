@@ -4,7 +4,8 @@
  * conn.c is the life of connections, their input and output; conn_run.c runs
  * their requests; conn_auth.c listens to those of whom nothing is known yet;
  * conn_tls.c stands between the requests and an encrypted socket;
- * conn_stream.c sends what streams have; conn_tell.c tells who is there.
+ * conn_stream.c sends what streams have; conn_tell.c tells who is there;
+ * conn_spill.c keeps input that cannot run yet.
  *
  * Layer:   5. Includes layers 0-4 and conn.h.
  * Threads: the owning worker, except for what is marked otherwise.
@@ -113,6 +114,9 @@ struct conn_set {
     struct udp_list udps;            /* [Q] sockets of udp.h */
     atomic_size_t open_count;        /* [a] */
     atomic_size_t structures;        /* [a] */
+    size_t spill_limit;              /* [c] bytes that conn_spill may keep */
+    atomic_size_t spill_bytes;       /* [a] that it keeps, by the worker */
+    atomic_size_t spills;            /* [a] in so many pieces */
 };
 
 struct conn *conn_cast(void *arg);
@@ -138,6 +142,17 @@ void conn_close(struct conn *c);
 /* Gives the connection a struct parked of its own, or the one it has; NULL,
  * counted, when out of memory. */
 struct parked *conn_park(struct conn *c) MUST_CHECK;
+
+/* Sets the limit of what the connections of the set may keep of input, as
+ * -o read_buf_mem_limit says. */
+void conn_spill_limit(struct conn_set *set);
+
+/* Keeps `n` bytes of input until its next turn, in place of those it kept. 0:
+ * none. False, counted, when there is no room for them: it is to be closed. */
+bool conn_spill_keep(struct conn *c, const char *p, size_t n) MUST_CHECK;
+
+/* Frees what it keeps. */
+void conn_spill_drop(struct conn *c);
 
 /* A value is on its way in, and some of it has not arrived. */
 static inline bool conn_is_uploading(const struct conn *c)

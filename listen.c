@@ -710,10 +710,12 @@ static bool is_accepting(void)
 
 static uint64_t gauge(enum command_gauge which)
 {
-    uint64_t buffers = (uint64_t)settings.num_threads * CONN_SLOTS;
+    uint64_t slots = (uint64_t)settings.num_threads * CONN_SLOTS;
     size_t open = threads_open_count() +
                   atomic_load_explicit(&listener_count, memory_order_relaxed);
+    struct conn_spilled spilled;
 
+    threads_spilled(&spilled);
     switch (which) {
     case GAUGE_CURR_CONNECTIONS:
         /* One listener is discounted, as in stock. */
@@ -722,10 +724,11 @@ static uint64_t gauge(enum command_gauge which)
         return threads_structures() +
                atomic_load_explicit(&listener_count, memory_order_relaxed);
     case GAUGE_READ_BUF_COUNT:
-        return buffers;
+        return slots + spilled.count;
     case GAUGE_READ_BUF_BYTES:
+        return slots * SLOT_BYTES + spilled.bytes;
     case GAUGE_READ_BUF_FREE:
-        return buffers * SLOT_BYTES;
+        return (slots - 1) * SLOT_BYTES; /* who asks has one */
     }
     return 0;
 }

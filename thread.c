@@ -423,6 +423,14 @@ size_t threads_structures(void)
     return n;
 }
 
+void threads_spilled(struct conn_spilled *sum)
+{
+    *sum = (struct conn_spilled){0};
+    for (unsigned i = 0; i < worker_count; i++) {
+        conn_set_spilled(workers[i].set, sum);
+    }
+}
+
 size_t threads_view(struct conn_view *views, size_t room)
 {
     size_t n = 0;

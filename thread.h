@@ -44,6 +44,9 @@ void thread_hand_over(int fd, enum conn_transport transport,
 size_t threads_open_count(void);
 size_t threads_structures(void);
 
+/* Input kept by the connections of all workers. */
+void threads_spilled(struct conn_spilled *sum);
+
 /* Fills in at most `room` views of connections; returns how many. */
 size_t threads_view(struct conn_view *views, size_t room);
 

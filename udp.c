@@ -136,6 +136,7 @@ static enum next block(struct udp *u)
     u->pending = out_move(&u->set->out);
     if (u->pending == NULL) {
         COUNT(u->set->counters, malloc_fails);
+        COUNT(u->set->counters, response_obj_oom);
         out_discard(&u->set->out);
         return NEXT_END;
     }
