@@ -38,6 +38,7 @@
 #include "systemd.h"
 #include "thread.h"
 #include "watch.h"
+#include "watchdog.h"
 #include "watching.h"
 
 /* What a build without replication lacks; nothing else here knows. */
@@ -369,6 +370,9 @@ static void set_up(void)
     }
     process_write_pid_file();
     process_ready();
+    if (!watchdog_start(self.base)) {
+        log_fatal(EXIT_FAILURE, "failed to start the watchdog\n");
+    }
     self.set_up = true;
     if (self.serving) {
         begin_service();
@@ -397,6 +401,7 @@ static void tear_down(void)
     int level = self.graceful ? 1 : INT_MAX;
 
     systemd_tell("STOPPING=1");
+    watchdog_stop();
     log_print(level, "asking workers to stop\n");
     listen_close();
     log_print(level, "asking background threads to stop\n");

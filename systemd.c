@@ -26,6 +26,7 @@ static struct {
     size_t count;
     struct sockaddr_un notify;
     socklen_t notify_len; /* 0: nobody wants to know */
+    uint64_t watchdog_us; /* 0: not so often */
 } self;
 
 /* ---- sockets ------------------------------------------------------- */
@@ -137,6 +138,21 @@ static void remember_notify(const char *path)
     self.notify_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 }
 
+static void remember_watchdog(const char *us, const char *pid)
+{
+    if (pid != NULL && !is_for_us(pid)) {
+        return;
+    }
+    if (!util_parse_u64(us, strlen(us), &self.watchdog_us)) {
+        log_print(0, "WATCHDOG_USEC must be a number, got %s\n", us);
+    }
+}
+
+uint64_t systemd_watchdog_us(void)
+{
+    return self.notify_len > 0 ? self.watchdog_us : 0;
+}
+
 void systemd_tell(const char *state)
 {
     int fd;
@@ -175,6 +191,7 @@ bool systemd_init(char *error, size_t n)
     const char *fds = getenv("LISTEN_FDS");
     const char *names = getenv("LISTEN_FDNAMES");
     const char *notify = getenv("NOTIFY_SOCKET");
+    const char *watchdog = getenv("WATCHDOG_USEC");
     bool good = true;
 
     if (fds != NULL && is_for_us(getenv("LISTEN_PID"))) {
@@ -183,9 +200,14 @@ bool systemd_init(char *error, size_t n)
     if (notify != NULL) {
         remember_notify(notify);
     }
+    if (watchdog != NULL) {
+        remember_watchdog(watchdog, getenv("WATCHDOG_PID"));
+    }
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_FDNAMES");
     (void)unsetenv("NOTIFY_SOCKET");
+    (void)unsetenv("WATCHDOG_USEC");
+    (void)unsetenv("WATCHDOG_PID");
     return good;
 }

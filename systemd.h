@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/util.h"
 
@@ -31,6 +32,10 @@ size_t systemd_count(enum systemd_use use);
 /* Gives one of them; -1 when none is left. It neither blocks nor outlives an
  * exec. */
 int systemd_take(enum systemd_use use);
+
+/* Within how many microseconds the manager wants to hear "WATCHDOG=1", each
+ * time; 0: it does not. */
+uint64_t systemd_watchdog_us(void);
 
 /* Tells the manager, e.g. "READY=1"; a failure is of no consequence. */
 void systemd_tell(const char *state);

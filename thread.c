@@ -31,6 +31,7 @@
 enum message_kind {
     MESSAGE_OPEN,  /* serve this connection */
     MESSAGE_SWEEP, /* close idle connections */
+    MESSAGE_ASK,   /* give a sign of life */
     MESSAGE_STOP,
 };
 
@@ -56,6 +57,7 @@ struct worker {
     bool stopping;                 /* [w] */
     struct lock lock;              /* QUEUE */
     struct message_queue messages; /* [Q] */
+    atomic_bool asked;             /* [a] for a sign of life, not given yet */
 };
 
 static struct worker *workers;
@@ -113,6 +115,10 @@ static void worker_obey(struct worker *w, const struct message *message)
         break;
     case MESSAGE_SWEEP:
         conn_set_sweep(w->set);
+        break;
+    case MESSAGE_ASK:
+        /* Pairs with threads_answered, which wants no more than this. */
+        atomic_store_explicit(&w->asked, false, memory_order_relaxed);
         break;
     case MESSAGE_STOP:
         w->stopping = true;
@@ -319,6 +325,30 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         /* One that is lost for lack of memory is sent again in a second. */
         (void)worker_tell(&workers[i], &sweep);
     }
+}
+
+void threads_ask(void)
+{
+    const struct message ask = {.kind = MESSAGE_ASK};
+
+    for (unsigned i = 0; i < worker_count; i++) {
+        atomic_store_explicit(&workers[i].asked, true, memory_order_relaxed);
+        if (!worker_tell(&workers[i], &ask)) {
+            /* No memory: nothing can be said of it until the next time. */
+            atomic_store_explicit(&workers[i].asked, false,
+                                  memory_order_relaxed);
+        }
+    }
+}
+
+bool threads_answered(void)
+{
+    for (unsigned i = 0; i < worker_count; i++) {
+        if (atomic_load_explicit(&workers[i].asked, memory_order_relaxed)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool tick_start(struct event_base *base)

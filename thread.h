@@ -34,6 +34,11 @@ bool threads_start(struct event_base *base, unsigned n) MUST_CHECK;
  * when none were started. */
 void threads_stop(void);
 
+/* Asks every worker for a sign of life; whether all have given it since. Main
+ * thread. */
+void threads_ask(void);
+bool threads_answered(void);
+
 /* Takes `fd` and gives it to the next worker. */
 void thread_hand_over(int fd, enum conn_transport transport,
                       enum conn_protocol protocol, enum tls_kind tls);
