@@ -512,7 +512,7 @@ static size_t conn_got(struct conn *c, ssize_t n)
     }
     if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
         c->eof = true;
-        c->reason = n == 0 ? CONN_NORMAL : CONN_ERROR;
+        c->reason = n == 0 ? c->reason : CONN_ERROR;
     }
     return 0;
 }
@@ -629,6 +629,9 @@ static void conn_settle(struct conn *c, enum turn turn)
         turn == TURN_CLOSE || hang_up || (turn == TURN_HUNGRY && c->eof);
     enum sent sent;
 
+    if (turn == TURN_DROP || hang_up) {
+        c->reason = CONN_ERROR;
+    }
     if (turn == TURN_DROP) {
         out_discard(&c->set->out);
         conn_close(c);

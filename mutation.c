@@ -28,6 +28,13 @@ static const char *status_word(enum store_status status)
     return words[status];
 }
 
+/* What is stored is more than was sent, or has the time of what it replaced, as
+ * a stale value does. */
+static bool is_of_another(enum store_mode mode)
+{
+    return mode == STORE_APPEND || mode == STORE_PREPEND || mode == STORE_CAS;
+}
+
 void mutation_tell(const struct store_key *key, const struct mutation *m)
 {
     struct watch_item told = {.key = key->ptr,
@@ -37,8 +44,7 @@ void mutation_tell(const struct store_key *key, const struct mutation *m)
                               .fd = m->fd};
     uint32_t exptime = m->exptime;
 
-    if (m->status == STORE_OK &&
-        (m->mode == STORE_APPEND || m->mode == STORE_PREPEND)) {
+    if (m->status == STORE_OK && is_of_another(m->mode)) {
         struct item *it = store_hold(key, NULL);
 
         if (it != NULL) {

@@ -29,7 +29,8 @@ struct mutation {
     uint32_t nbytes;     /* of the value that was sent */
 };
 
-/* Tells of it. Of one that added to a value the whole is looked at. */
+/* Tells of it. Of one that may have kept something of what was there before the
+ * item is looked at. */
 void mutation_tell(const struct store_key *key, const struct mutation *m);
 
 /* The same of a store by ms on these terms, whose value has `n` bytes. */

@@ -18,7 +18,7 @@ use Memcached;
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(compare_each compare_steps normalise read_sessions servers stock);
+our @EXPORT_OK = qw(compare_each compare_steps normalise read_sessions run_session servers stock);
 
 my $LONGEST = 240; # seconds for the sessions of a file
 
