@@ -366,6 +366,19 @@ static bool auth_refused(enum listen_protocol said)
     return said == LISTEN_BINARY;
 }
 
+/* Names and passwords are of binary packets: text is let in as if nobody had
+ * asked for them. Stock does that without a word. */
+static void warn_of_text(struct listen_text element,
+                         enum conn_protocol protocol)
+{
+    if (settings.sasl && protocol != CONN_BINARY) {
+        log_print(0,
+                  "WARNING: %.*s lets in text commands without authentication: "
+                  "-S asks binary clients alone\n",
+                  (int)element.len, element.ptr);
+    }
+}
+
 /* What -B says. */
 static enum conn_protocol bound_protocol(void)
 {
@@ -419,6 +432,7 @@ static bool read_element(struct listen_text text, char *host, struct element *e)
     e->port = spec.has_port ? spec.port : port_setting(e->transport);
     e->protocol = protocol_of(spec.protocol);
     e->tls = tls_of(spec.tls);
+    warn_of_text(text, e->protocol);
     return true;
 }
 

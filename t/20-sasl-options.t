@@ -38,6 +38,9 @@ my $mc = sasl_memcached('-vv', '-l', "proto[ascii]:127.0.0.1:$ascii,"
         . "proto[negotiating]:127.0.0.1:$auto,127.0.0.1:$binary");
 like $mc->stderr, qr/^Reading configuration from: <\Q$folder\E>\nInitialized SASL\.$/m,
     'what it says at start';
+my @warned = $mc->stderr =~ /^WARNING: (\S+) lets in text commands without /mg;
+is "@warned", "proto[ascii]:127.0.0.1:$ascii proto[negotiating]:127.0.0.1:$auto",
+    'who lets in text is warned of';
 for my $port ($ascii, $auto) {
     is +Client->new(port => $port)->ask('mn') // '', 'MN', 'text is let in there';
 }

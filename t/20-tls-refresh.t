@@ -38,7 +38,8 @@ my $session = tls_client($mc, ca => $ca) or die $@;
 is shown($mc), 'first', 'as it began';
 install('second');
 is shown($mc), 'first', 'a file alone changes nothing';
-is $session->ask('refresh_certs'), 'OK', 'refresh_certs';
+is $session->ask($_), 'OK', $_ for 'refresh_certs', ' refresh_certs x y',
+    'refresh_certs noreply';
 is shown($mc), 'second', 'who comes next sees it';
 is $session->{sock}->peer_certificate('cn'), 'first', 'a session keeps its own';
 is $session->ask('mn'), 'MN', 'and goes on';
