@@ -202,7 +202,7 @@ static bool give(unsigned i, unsigned end, bool all)
     struct iovec room;
     size_t n;
 
-    (void)sim_select(node);
+    sim_select(node)->idle_at = 0;
     if (end == 1 && !c->accepted) {
         c->accepted = true;
         if (!sim_node_accept(node, i, c->node[0])) {
@@ -223,6 +223,9 @@ static bool give(unsigned i, unsigned end, bool all)
     room = rep_link_room(link);
     n = all ? p->len : 1 + sim_below((unsigned)p->len);
     n = n < room.iov_len ? n : room.iov_len;
+    if (p->len >= p->room) {
+        sim_nodes[c->node[1 - end]].idle_at = 0; /* it may write again */
+    }
     memcpy(room.iov_base, p->buf + p->at, n);
     p->at += n;
     p->len -= n;

@@ -387,20 +387,19 @@ static void dial(struct sim_node *n, unsigned peer)
 void sim_node_time(unsigned node)
 {
     struct sim_node *n = &sim_nodes[node];
-    struct rep_event tick = {.kind = REP_EV_TICK};
 
     if (!n->up ||
         (sim_now < sim_node_next(n) && clock_of(node) / 1000 == n->second)) {
         return;
     }
-    (void)sim_select(node);
+    sim_select(node)->idle_at = 0;
     if (clock_seconds() != n->second) {
         n->second = clock_seconds();
         store_tick();
     }
     if (sim_now >= n->timer) {
         n->timer = NEVER;
-        post(n, &tick);
+        post(n, &(struct rep_event){.kind = REP_EV_TICK});
     }
     for (unsigned p = 0; p < n->npeers; p++) {
         if (sim_now >= n->dial_at[p]) {
@@ -463,10 +462,10 @@ bool sim_node_is_at_rest(unsigned node)
 static bool turn_link(struct sim_node *n, int i)
 {
     struct rep_link *link = n->links[i];
-    bool more = false;
+    bool more = false, said = true;
 
     rep_link_work(link);
-    for (int k = 0; k < SENDS && !rep_link_is_closed(link); k++) {
+    for (int k = 0; k < SENDS && said && !rep_link_is_closed(link); k++) {
         struct iovec iov[PIECES];
         unsigned pieces = rep_link_out(link, iov, PIECES, sim_now * 1000000);
         size_t total = 0, sent;
@@ -478,11 +477,12 @@ static bool turn_link(struct sim_node *n, int i)
             pieces > 0 ? sim_net_write(n->conn[i], n->end[i], iov, pieces) : 0;
         rep_link_sent(link, sent);
         if (sent < total) {
-            break; /* blocked */
+            return more; /* blocked */
         }
         more = !rep_link_all_written(link) || more;
+        said = pieces > 0;
     }
-    return more;
+    return more || said;
 }
 
 bool sim_node_turn(unsigned node)
@@ -508,6 +508,7 @@ bool sim_node_turn(unsigned node)
         rep_runs_move(n->runs);
     }
     sim_node_settle(node);
+    n->idle_at = busy ? 0 : sim_now;
     return busy;
 }
 

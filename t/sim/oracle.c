@@ -35,6 +35,7 @@ static struct knows {
 } knows[SIM_NODES];
 
 static char names[SIM_KEYS][KEY_MAX_LENGTH + 1];
+static uint64_t noted[SIM_NODES][SIM_KEYS]; /* version last looked at */
 static bool misread; /* some link has a wrong notion of a clock */
 static size_t name_length;
 static uint64_t agreed[SIM_KEYS];
@@ -48,6 +49,7 @@ void sim_oracle_reset(void)
         writes[k].n = 0;
     }
     memset(knows, 0, sizeof(knows));
+    memset(noted, 0, sizeof(noted));
     misread = false;
 }
 
@@ -208,9 +210,10 @@ void sim_oracle_wrote(unsigned node, unsigned key)
     const struct item *it = raw(node, key);
     struct write w;
 
-    if (it == NULL) {
+    if (it == NULL || it->version == noted[node][key]) {
         return;
     }
+    noted[node][key] = it->version;
     w = (struct write){it->version, hash_of(it)};
     if (was_written(key, w.version, w.hash)) {
         return;

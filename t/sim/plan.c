@@ -10,9 +10,9 @@
 #include "store_meta.h"
 
 #define HEAL_MS   25000 /* everything heals within */
-#define REST_MS   2500  /* then it has healed: two beats of every link */
-#define PATIENT   8     /* one schedule of so many takes all of HEAL_MS */
 #define QUIET_MS  4000  /* then nothing is sent for so long */
+#define PATIENT   16    /* one schedule of so many takes all of HEAL_MS */
+#define IDLE_MS   1000  /* then everybody has a turn all the same */
 #define STEPS_MAX 20000
 
 struct sim_plan sim_plan;
@@ -83,16 +83,15 @@ static size_t draw_size(void)
 static void write_value(const struct store_key *key, enum store_mode mode)
 {
     static char value[128 * KIB];
-    static uint64_t serial;
     struct store_attrs attrs = {sim_chance(70) ? 0 : sim_below(4),
                                 draw_expiry()};
     size_t n = draw_size();
     uint64_t cas = 0;
 
-    serial = sim_random();
-    memset(value, 'x', n);
-    (void)snprintf(value, sizeof(value), "%07x",
-                   (unsigned)(serial & 0xfffffff));
+    if (value[0] == '\0') {
+        memset(value, 'x', sizeof(value));
+    }
+    (void)snprintf(value, 8, "%07x", (unsigned)(sim_random() & 0xfffffff));
     value[7] = '.';
     (void)!store_set(key, &attrs, mode, value, n, &cas);
 }
@@ -365,7 +364,7 @@ static bool work(void)
     bool busy = false;
 
     for (unsigned i = 0; i < sim_plan.nodes; i++) {
-        busy = sim_node_turn(i) || busy;
+        busy = (sim_nodes[i].idle_at != sim_now && sim_node_turn(i)) || busy;
     }
     while (sim_net_deliver(true)) {
         busy = true;
@@ -376,7 +375,7 @@ static bool work(void)
 /* How long nobody has anything to do. */
 static uint64_t idle(void)
 {
-    uint64_t next = sim_now + 500;
+    uint64_t next = sim_now + IDLE_MS;
 
     for (unsigned i = 0; i < sim_plan.nodes; i++) {
         uint64_t at = sim_node_next(&sim_nodes[i]);
@@ -391,6 +390,9 @@ static void run_until(uint64_t end)
 {
     unsigned steps = 0;
 
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        sim_nodes[i].idle_at = 0;
+    }
     while (sim_now < end) {
         pass(work() ? 0 : idle());
         if (++steps > STEPS_MAX) {
@@ -441,26 +443,26 @@ static bool at_rest(void)
     return sim_net_is_quiet();
 }
 
-/* Until nothing but beats is left that could happen, and has been for
- * REST_MS: what would follow is more of them. That this is so some schedules
- * show, which wait. */
-static void run_until_rest(uint64_t end)
+/* Until nothing but beats is left that could happen, and nothing else has for
+ * QUIET_MS: what would follow is more of them. True: so it was. */
+static bool run_until_rest(uint64_t end)
 {
     uint64_t since = sim_now, sent = items_sent();
 
-    while (sim_now < end && sim_now < since + REST_MS && !sim_failed()) {
+    while (sim_now < end && !sim_failed()) {
         run_until(sim_now + 1);
         if (!at_rest() || items_sent() != sent) {
             since = sim_now;
             sent = items_sent();
+        } else if (sim_now >= since + QUIET_MS) {
+            return true;
         }
     }
+    return false;
 }
 
 static void heal(void)
 {
-    uint64_t end = sim_now + HEAL_MS;
-
     sim_trace("-- heals");
     for (unsigned a = 0; a < sim_plan.nodes; a++) {
         for (unsigned b = 0; b < a; b++) {
@@ -469,11 +471,6 @@ static void heal(void)
         if (!sim_nodes[a].up) {
             sim_node_start(a);
         }
-    }
-    if (sim_below(PATIENT) == 0) {
-        run_until(end);
-    } else {
-        run_until_rest(end);
     }
 }
 
@@ -503,7 +500,12 @@ void sim_schedule(void)
         step();
     }
     heal();
-    check_quiet();
+    if (sim_below(PATIENT) == 0) {
+        run_until(sim_now + HEAL_MS);
+        check_quiet();
+    } else if (!run_until_rest(sim_now + HEAL_MS)) {
+        check_quiet();
+    }
     sim_trace("-- checks");
     sim_oracle_check();
 }

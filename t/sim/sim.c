@@ -6,7 +6,7 @@
  *                    alone, told step by step
  *   SIM_PROGRESS=n   tells after every n schedules how far it is
  *   SIM_BREAKS=n     schedules within which a broken rule has to be caught
- *                    (default 12000; 0: none is broken)
+ *                    (default 40000; 0: none is broken)
  *   SIM_BREAK=n      with SIM_TRACE: this rule is broken, from 1
  *   SIM_FEATURES=n   the features allowed (sim.h)
  *
@@ -48,7 +48,7 @@ uint64_t sim_random(void)
 
 unsigned sim_below(unsigned n)
 {
-    return n == 0 ? 0 : (unsigned)(sim_random() % n);
+    return (unsigned)((sim_random() >> 32) * n >> 32);
 }
 
 bool sim_chance(unsigned percent)
@@ -220,7 +220,7 @@ int main(void)
         }
         return 0;
     }
-    breaks = number("SIM_BREAKS", 12000);
+    breaks = number("SIM_BREAKS", 40000);
     rules = breaks == 0 ? 0 : (int)sim_breaks();
     printf("1..%d\n", rules + 1);
     failed += run_sound(first);

@@ -108,7 +108,8 @@ struct sim_node {
     uint32_t last_id;
     unsigned events_at, nevents;
     bool stepping;
-    uint64_t timer; /* ms; UINT64_MAX none */
+    uint64_t idle_at; /* when its turn found nothing to do */
+    uint64_t timer;   /* ms; UINT64_MAX none */
     uint32_t second;
     unsigned npeers;
     unsigned peers[SIM_NODES]; /* configured peer -> node */
@@ -118,7 +119,6 @@ struct sim_node {
 };
 
 extern struct sim_node sim_nodes[SIM_NODES];
-
 /* Makes the statics of the daemon those of the node. */
 struct sim_node *sim_select(unsigned node);
 
@@ -177,8 +177,8 @@ void sim_oracle_hash_floor(const struct rep_floor *floors, uint64_t hash,
 /* A client's operation on the key has ended: what it left is noted. */
 void sim_oracle_wrote(unsigned node, unsigned key);
 void sim_oracle_acked(const struct rep_log *log, int reader, uint64_t pos);
-/* A link took the clocks for `skew` apart: one hello measures that, however
- * late it came, so expiries are compared only where none was late. */
+/* A link took the clocks for `skew` apart. One hello measures that, however
+ * late: expiries are compared only where none was. */
 void sim_oracle_skew(unsigned node, unsigned peer, int64_t skew);
 /* Everything is healed and quiet. */
 void sim_oracle_check(void);
