@@ -163,7 +163,7 @@ static bool scan_item(void *ctx, struct item *it)
 
 static bool scan_floor(void *ctx, uint64_t hash, uint64_t version)
 {
-    return rep_say_floor(ctx, hash, version);
+    return rep_say_floor(ctx, hash, version, 0);
 }
 
 static void run_scan(struct rep_say *say)

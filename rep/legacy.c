@@ -109,7 +109,7 @@ void rep_legacy_note_sent(struct rep_legacy *l,
     for (unsigned i = from; i < to; i++) {
         const struct rep_log_entry *e = &batch->entry[i];
 
-        if (e->key != NULL) {
+        if (e->op != STORE_OP_FLUSH && e->op != REP_LOG_OP_FLOOR) {
             l->sent[e->hv % SENT_PLACES] = (struct sent){e->hv, clock_ms()};
         }
     }

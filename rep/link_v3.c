@@ -208,7 +208,7 @@ static bool scan_floor(void *ctx, uint64_t hash, uint64_t version)
 {
     struct rep_link *link = ctx;
 
-    return rep_say_floor(&link->v3.say, hash, version);
+    return rep_say_floor(&link->v3.say, hash, version, 0);
 }
 
 static bool looks_below(const struct rep_link *link)

@@ -121,7 +121,7 @@ static void drop_oldest_locked(struct rep_log *log)
  * floors.) */
 static void lower_locked(struct rep_log *log, const struct log_record *rec)
 {
-    bool counts = rec->op == STORE_OP_ITEM || rec->op == STORE_OP_DELETE;
+    bool counts = rec->op != STORE_OP_TOUCH && rec->op != STORE_OP_FLUSH;
 
     lock_assert(LOCK_REP_LOG);
     for (unsigned i = 0; i < log->top && counts; i++) {
@@ -485,6 +485,22 @@ void rep_log_put_lost(struct rep_log *log, int reader, uint64_t version,
     lock_drop(&log->lock, LOCK_REP_LOG);
 }
 
+/* Appends what is no news of the store's. */
+static void append_old(struct rep_log *log, const struct log_record *rec,
+                       const char *key)
+{
+    bool wake;
+
+    lock_take(&log->lock, LOCK_REP_LOG);
+    assert(rec->target == 0 || log->readers[rec->target - 1].open);
+    wake = append_locked(log, rec, key);
+    lower_locked(log, rec);
+    lock_drop(&log->lock, LOCK_REP_LOG);
+    if (wake && log->wake != NULL) {
+        log->wake(log->wake_ctx);
+    }
+}
+
 static void append_for(struct rep_log *log, int reader, enum store_op op,
                        const struct store_key *key, uint64_t version,
                        uint8_t hops)
@@ -494,16 +510,8 @@ static void append_for(struct rep_log *log, int reader, enum store_op op,
                              .nkey = (uint8_t)key->len,
                              .op = (uint8_t)op,
                              .target = (uint8_t)(reader + 1)};
-    bool wake;
 
-    lock_take(&log->lock, LOCK_REP_LOG);
-    assert(reader_of(log, reader)->open);
-    wake = append_locked(log, &rec, key->ptr);
-    lower_locked(log, &rec);
-    lock_drop(&log->lock, LOCK_REP_LOG);
-    if (wake && log->wake != NULL) {
-        log->wake(log->wake_ctx);
-    }
+    append_old(log, &rec, key->ptr);
 }
 
 void rep_log_resend(struct rep_log *log, int reader,
@@ -517,6 +525,28 @@ void rep_log_resend(struct rep_log *log, int reader,
 void rep_log_wish(struct rep_log *log, int reader, const struct store_key *key)
 {
     append_for(log, reader, STORE_OP_TOUCH, key, version_last(), 0);
+}
+
+/* Logged before it is raised: the table may let go of it at once, and then
+ * tells by the low marks who missed it. */
+bool rep_log_raise_floor(struct rep_log *log, int reader, uint64_t hash,
+                         uint64_t version, uint8_t hops)
+{
+    struct log_record rec = {.version = version,
+                             .hops = hops,
+                             .nkey = sizeof(hash),
+                             .op = REP_LOG_OP_FLOOR,
+                             .source = (uint8_t)(reader + 1)};
+    const struct store_change relayed = {.source = rec.source};
+
+    if (rep_floor_get(log->floors, hash) >= version) {
+        return false;
+    }
+    if (is_logged(log, &relayed)) {
+        append_old(log, &rec, (const char *)&hash);
+    }
+    (void)rep_floor_raise(log->floors, hash, version);
+    return true;
 }
 
 /* ---- positions ---------------------------------------------------------- */

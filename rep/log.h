@@ -45,6 +45,9 @@
 #define REP_LOG_BATCH     512         /* entries of a batch at most */
 #define REP_LOG_BATCH_RAW (16 * 1024) /* bytes of log in a batch at most */
 
+/* An op of the log's own: a floor known by hash, whose bytes are the key. */
+#define REP_LOG_OP_FLOOR (STORE_OP_FLUSH + 1)
+
 struct rep_log;
 
 enum rep_log_status {
@@ -56,11 +59,11 @@ enum rep_log_status {
 struct rep_log_entry {
     uint64_t pos;     /* reading again from here gives this entry again */
     uint64_t version; /* the greatest of the merged entries */
-    uint64_t hv;      /* hash_key() */
+    uint64_t hv;      /* hash_key(); of a floor no key's */
     uint64_t place;   /* as in store_change */
     const char *key;  /* in the batch; NULL for FLUSH */
     uint8_t nkey;
-    uint8_t op;     /* enum store_op */
+    uint8_t op;     /* enum store_op, or REP_LOG_OP_FLOOR */
     uint8_t source; /* reader + 1 it came from: not sent there; 0 local */
     uint8_t target; /* reader + 1 it is only for; 0 everyone */
     uint8_t hops;   /* from where it was made; 0 here; the least of merged */
@@ -160,6 +163,11 @@ void rep_log_resend(struct rep_log *log, int reader,
  * one that is absent, and nothing is amiss if the entry is overwritten. */
 void rep_log_wish(struct rep_log *log, int reader, const struct store_key *key);
 
+/* A floor that came from `reader` by its hash, `hops` links from where it was
+ * made: raises it, and appends it for the others (relay). False: no news. */
+bool rep_log_raise_floor(struct rep_log *log, int reader, uint64_t hash,
+                         uint64_t version, uint8_t hops);
+
 /* The low mark of `reader`: it has acknowledged every version below, at most
  * the clock. It begins with 0, rises by rep_log_raise_low and falls when an
  * older change, relayed or sent again, is on its way to it. */
@@ -186,7 +194,6 @@ struct rep_log_stats {
 };
 
 void rep_log_stats(struct rep_log *log, struct rep_log_stats *out);
-
 /* Bytes after `pos`: how far a reader is behind. */
 uint64_t rep_log_behind(struct rep_log *log, uint64_t pos);
 

@@ -92,7 +92,9 @@ static void batch_add(struct rep_log_batch *batch, struct log_merge *m,
         e->key = NULL;
         m->from = batch->n + 1; /* never merge across a flush */
     } else {
-        e->hv = hash_key(key, e->nkey);
+        /* The bytes of a floor's hash may be a key, too. */
+        e->hv = rec->op == REP_LOG_OP_FLOOR ? ~hash_key(key, e->nkey)
+                                            : hash_key(key, e->nkey);
         place = merge_find(m, batch, e, &old);
         if (old != NULL) {
             merge_into(e, old);

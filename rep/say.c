@@ -1,5 +1,7 @@
 #include "rep/say.h"
 
+#include <string.h>
+
 #include "base/hash.h"
 #include "rep/fresh.h"
 
@@ -59,10 +61,11 @@ bool rep_say_delete(struct rep_say *say, const char *key, uint8_t nkey,
     return true;
 }
 
-bool rep_say_floor(struct rep_say *say, uint64_t hash, uint64_t version)
+bool rep_say_floor(struct rep_say *say, uint64_t hash, uint64_t version,
+                   uint8_t hops)
 {
     struct frame_msg msg = {
-        .type = FRAME_FLOOR, .version = version, .hash = hash};
+        .type = FRAME_FLOOR, .hops = hops, .version = version, .hash = hash};
 
     if (!rep_out_put(say->out, &msg)) {
         return false;
@@ -249,6 +252,17 @@ static enum rep_said say_present(struct rep_say *say,
     return say_value(say, it, e->hops);
 }
 
+/* One that was relayed. As for a key, what is known by now. */
+static bool say_hash(struct rep_say *say, const struct rep_log_entry *e)
+{
+    uint64_t hash, floor;
+
+    memcpy(&hash, e->key, sizeof(hash));
+    floor = rep_floor_get(say->floors, hash);
+    return rep_say_floor(say, hash, floor > e->version ? floor : e->version,
+                         e->hops);
+}
+
 void rep_say_ahead(const struct rep_log_batch *batch, unsigned i)
 {
     if (i + AHEAD_STRIPE < batch->n &&
@@ -297,6 +311,9 @@ enum rep_said rep_say_entry(struct rep_say *say, const struct rep_log_entry *e)
     }
     if (e->op == STORE_OP_FLUSH) {
         return rep_say_flush(say, e->hops) ? REP_SAID : REP_SAID_FULL;
+    }
+    if (e->op == REP_LOG_OP_FLOOR) {
+        return say_hash(say, e) ? REP_SAID : REP_SAID_FULL;
     }
     it = store_hold(&key, NULL);
     if (it == NULL) {

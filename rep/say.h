@@ -42,7 +42,8 @@ enum rep_said {
     REP_SAID_BUSY, /* a large value, and one is under way */
 };
 
-/* The present state of the key of an entry of the log, or the flushes. */
+/* The present state of what an entry of the log names: a key, a hash, or the
+ * flushes. */
 enum rep_said rep_say_entry(struct rep_say *say,
                             const struct rep_log_entry *e) MUST_CHECK;
 
@@ -60,8 +61,8 @@ enum rep_said rep_say_below(struct rep_say *say, struct item *it,
 /* Nothing older than this. False: no room. */
 bool rep_say_delete(struct rep_say *say, const char *key, uint8_t nkey,
                     uint64_t version, uint8_t hops) MUST_CHECK;
-bool rep_say_floor(struct rep_say *say, uint64_t hash,
-                   uint64_t version) MUST_CHECK;
+bool rep_say_floor(struct rep_say *say, uint64_t hash, uint64_t version,
+                   uint8_t hops) MUST_CHECK;
 
 /* The barrier, and the delayed flush. False: no room; some may be said. */
 bool rep_say_flush(struct rep_say *say, uint8_t hops) MUST_CHECK;

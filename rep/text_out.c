@@ -220,7 +220,8 @@ bool rep_text_entry(struct rep_text_out *out, const struct rep_log_entry *e)
     if (e->op == STORE_OP_FLUSH) {
         return put_flush_entry(out, e);
     }
-    if (!can_name(e->key, e->nkey)) {
+    /* A 2.x cannot be told of a hash, either. */
+    if (e->op == REP_LOG_OP_FLOOR || !can_name(e->key, e->nkey)) {
         return true;
     }
     it = store_hold(&key, NULL);

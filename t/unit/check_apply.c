@@ -255,6 +255,27 @@ START_TEST(floors_by_hash_refuse_and_remove)
 }
 END_TEST
 
+/* A third node may hold what this one does not. */
+START_TEST(with_relay_floors_by_hash_are_logged_for_others)
+{
+    struct frame_msg msg = floor_msg("k", V(5));
+    uint64_t at;
+    int other = rep_log_open(rlog, &at);
+
+    msg.hops = 1;
+    rep_log_set_relay(rlog, true);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    }
+    ck_assert_int_eq(rep_log_read(rlog, other, at, &batch), REP_LOG_OK);
+    ck_assert_uint_eq(batch.n, 1);
+    ck_assert_int_eq(batch.entry[0].op, REP_LOG_OP_FLOOR);
+    ck_assert_uint_eq(batch.entry[0].version, V(5));
+    ck_assert_uint_eq(batch.entry[0].hops, 2);
+    ck_assert_uint_eq(to_peer(), 0);
+}
+END_TEST
+
 START_TEST(a_sweep_removes_thousands)
 {
     enum { N = 10000 };
@@ -528,6 +549,7 @@ int main(void)
     tcase_add_test(t, the_last_change_is_acknowledged_when_all_is);
     tcase_add_test(t, a_delete_removes_what_is_older_only);
     tcase_add_test(t, floors_by_hash_refuse_and_remove);
+    tcase_add_test(t, with_relay_floors_by_hash_are_logged_for_others);
     tcase_add_test(t, a_sweep_removes_thousands);
     tcase_add_test(t, flushes_come_with_their_version);
     tcase_add_test(t, a_touch_lengthens_the_same_version_only);

@@ -92,8 +92,8 @@ static void write_down(const struct frame_msg *msg)
         (void)snprintf(p, room, "flush %llu %llu+%u; ", U(msg->at_ms),
                        U(msg->version), msg->hops);
     } else if (msg->type == FRAME_FLOOR) {
-        (void)snprintf(p, room, "floor %llx@%llu; ", U(msg->hash),
-                       U(msg->version));
+        (void)snprintf(p, room, "floor %llx@%llu+%u; ", U(msg->hash),
+                       U(msg->version), msg->hops);
     } else {
         (void)snprintf(p, room, "%s %.*s@%llu+%u; ", names[msg->type],
                        msg->nkey, msg->key, U(msg->version), msg->hops);
@@ -327,10 +327,10 @@ START_TEST(a_full_buffer_is_told)
     (void)said();
     while (rep_say_delete(&say, "k", 1, 5, 0)) {
     }
-    ck_assert(!rep_say_floor(&say, 1, 5));
+    ck_assert(!rep_say_floor(&say, 1, 5, 0));
     (void)said();
-    ck_assert(rep_say_floor(&say, 1, 5));
-    ck_said("floor 1@5; ");
+    ck_assert(rep_say_floor(&say, 1, 5, 0));
+    ck_said("floor 1@5+0; ");
 }
 END_TEST
 
@@ -493,6 +493,19 @@ START_TEST(a_delete_passed_on_keeps_its_hops)
 }
 END_TEST
 
+START_TEST(a_floor_by_hash_is_passed_on_as_it_is_by_now)
+{
+    const uint64_t hash = hash_key_agreed("k", 1);
+
+    ck_assert(rep_log_raise_floor(rlog, readers[1], hash, V(1), 2));
+    (void)rep_floor_raise(floors, hash, V(3));
+    ck_assert(rep_log_raise_floor(rlog, readers[1], 7, V(2), 3)); /* too far */
+    ck_assert_int_eq(live(), REP_SAID);
+    ck_said("floor %llx@%llu+2; ", U(hash), U(V(3)));
+    ck_assert_uint_eq(say.removals, 1);
+}
+END_TEST
+
 START_TEST(what_was_wanted_is_said_whole)
 {
     struct store_key key = store_key("k", 1);
@@ -620,6 +633,7 @@ int main(void)
     tcase_add_test(t, without_credit_the_log_waits);
     tcase_add_test(t, what_has_passed_many_nodes_goes_no_further);
     tcase_add_test(t, a_delete_passed_on_keeps_its_hops);
+    tcase_add_test(t, a_floor_by_hash_is_passed_on_as_it_is_by_now);
     tcase_add_test(t, what_was_wanted_is_said_whole);
     tcase_add_test(t, a_resend_of_what_is_absent_tells_the_newest_floor);
     tcase_add_test(t, a_resend_of_what_a_flush_killed_tells_the_barrier);

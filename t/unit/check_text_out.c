@@ -319,6 +319,20 @@ START_TEST(what_is_absent_is_a_delete)
 }
 END_TEST
 
+START_TEST(a_floor_by_hash_is_left_out)
+{
+    const uint64_t hash = hash_key_agreed("k", 1);
+    uint64_t at;
+    int other = rep_log_open(rlog, &at);
+
+    rep_log_set_relay(rlog, true);
+    ck_assert(rep_log_raise_floor(rlog, other, hash, version_next(), 1));
+    delete_key("x");
+    live();
+    ck_sent("%s", "delete x\r\n");
+}
+END_TEST
+
 START_TEST(what_expired_is_a_delete)
 {
     (void)set_until("k", "1", NOW + 1);
@@ -462,6 +476,7 @@ int main(void)
     tcase_add_test(t, the_end_of_a_copy_is_told);
     tcase_add_test(t, the_log_gives_present_states);
     tcase_add_test(t, what_is_absent_is_a_delete);
+    tcase_add_test(t, a_floor_by_hash_is_left_out);
     tcase_add_test(t, what_expired_is_a_delete);
     tcase_add_test(t, a_touch_brings_the_item);
     tcase_add_test(t, saying_counts_no_hit);
