@@ -241,12 +241,13 @@ static enum rep_apply_status answered(bool ok)
     return ok ? REP_APPLY_OK : REP_APPLY_BAD;
 }
 
-/* The peer lacks what is here: it goes back, and counts as one more hop, so
- * that nodes that evict each other's items come to rest. */
+/* The peer has `version`, and lacks what is here: it goes back, and counts as
+ * one more hop, so that nodes that evict each other's items come to rest.
+ * Should that be gone by then, without a floor, it was newer all the same. */
 static void resend(const struct rep_apply *ap, const struct store_key *key,
                    uint64_t version, uint8_t hops)
 {
-    rep_log_resend(ap->config.log, ap->config.reader, key, version, hops);
+    rep_log_resend(ap->config.log, ap->config.reader, key, version + 1, hops);
 }
 
 /* What follows from what the store said. */

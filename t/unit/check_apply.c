@@ -59,6 +59,9 @@ START_TEST(an_older_item_makes_ours_go_back)
     ck_assert_str_eq(get("k"), state("ours", 7, 0, v));
     ck_assert_uint_eq(to_peer(), 1);
     ck_assert_uint_eq(batch.entry[0].target, config.reader + 1);
+    /* Of an absence as old as the peer's item that item would be the winner. */
+    ck_assert_uint_gt(batch.entry[0].version, V(2) - 255);
+    ck_assert_uint_lt(batch.entry[0].version, v);
     ck_assert_uint_eq(stats().stale, 1);
 }
 END_TEST
