@@ -25,13 +25,6 @@ enum { FLAGS_SIZE = 4 };
 
 _Static_assert(VALUE_ROOM < OUT_BYTES, "one copied value fits an empty buffer");
 
-static struct store_key key_of(const struct binary_request *req)
-{
-    return (struct store_key){req->key, req->nkey,
-                              req->hv != 0 ? req->hv
-                                           : hash_key(req->key, req->nkey)};
-}
-
 void command_binary_prepare(struct binary_request *req)
 {
     if (binary_is_keyed(req)) {
@@ -181,7 +174,7 @@ static enum command_result run_get(struct command *cmd, int fd,
                                    const struct binary_request *req)
 {
     bool touch = req->verb != BINARY_GET;
-    struct store_key key = key_of(req);
+    struct store_key key = lookup_binary_key(req);
     char *start = out_tail(cmd->out);
     bool watched = watch_wanted(WATCH_FETCHERS);
     struct watch_item seen;
@@ -259,7 +252,7 @@ static void note_made(int fd, const struct store_key *key,
 static void run_arith(struct command *cmd, int fd,
                       const struct binary_request *req)
 {
-    struct store_key key = key_of(req);
+    struct store_key key = lookup_binary_key(req);
     struct store_sum sum = sum_of(req);
     struct store_found found;
     struct store_result result;
@@ -302,7 +295,7 @@ static void run_arith(struct command *cmd, int fd,
 static void run_delete(struct command *cmd, int fd,
                        const struct binary_request *req)
 {
-    struct store_key key = key_of(req);
+    struct store_key key = lookup_binary_key(req);
     struct store_found found;
     enum store_status status = store_delete(&key, req->cas, &found);
 

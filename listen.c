@@ -27,6 +27,7 @@
 #include "listen_udp.h"
 #include "settings.h"
 #include "slot.h"
+#include "sockname.h"
 #include "systemd.h"
 #include "thread.h"
 
@@ -588,27 +589,13 @@ bool listen_bind(char message[LISTEN_MESSAGE])
 
 /* ---- opening ------------------------------------------------------- */
 
-static uint16_t bound_port(int fd, int *family)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-    } addr = {.in6 = {0}};
-    socklen_t len = sizeof(addr);
-
-    (void)getsockname(fd, &addr.any, &len);
-    *family = addr.any.sa_family;
-    return ntohs(*family == AF_INET6 ? addr.in6.sin6_port : addr.in.sin_port);
-}
-
 static void write_ports(FILE *file)
 {
     const struct listener *l;
 
     STAILQ_FOREACH (l, &listeners, link) {
         int family;
-        uint16_t port = bound_port(l->fd, &family);
+        uint16_t port = sockname_port(l->fd, &family);
 
         if (family == AF_UNIX) {
             continue;

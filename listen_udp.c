@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "conn.h"
 #include "settings.h"
+#include "sockname.h"
 #include "thread.h"
 
 #define SEND_BUFFER (256 * MIB) /* asked for; the kernel has a limit */
@@ -47,20 +48,6 @@ static void grow_send_buffer(int fd)
               (int)SEND_BUFFER);
 }
 
-static uint16_t port_of(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-    } addr = {.in6 = {0}};
-    socklen_t len = sizeof(addr);
-
-    (void)getsockname(fd, &addr.any, &len);
-    return ntohs(addr.any.sa_family == AF_INET6 ? addr.in6.sin6_port
-                                                : addr.in.sin_port);
-}
-
 static int add(int fd, int family)
 {
     struct bound *b = malloc(sizeof(*b));
@@ -69,8 +56,8 @@ static int add(int fd, int family)
         (void)close(fd);
         return -ENOMEM;
     }
-    *b =
-        (struct bound){.fd = fd, .v6 = family == AF_INET6, .port = port_of(fd)};
+    *b = (struct bound){.fd = fd, .v6 = family == AF_INET6};
+    b->port = sockname_port(fd, &family);
     STAILQ_INSERT_TAIL(&sockets, b, link);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "command.h"
 #include "counters.h"
+#include "proto/binary.h"
 #include "proto/request.h"
 #include "store.h"
 #include "watch.h"
@@ -95,6 +96,15 @@ static inline void lookup_count_class(struct command *cmd, unsigned slab_class,
 /* A number was found, or not, to be changed. */
 void lookup_count_arith(struct command *cmd, bool incr, bool hit,
                         unsigned slab_class);
+
+/* The key of a request of the binary protocol that has one. */
+static inline struct store_key
+lookup_binary_key(const struct binary_request *req)
+{
+    return (struct store_key){req->key, req->nkey,
+                              req->hv != 0 ? req->hv
+                                           : hash_key(req->key, req->nkey)};
+}
 
 /* The key of a request that has one. */
 static inline struct store_key lookup_key(const struct request *req)

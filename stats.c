@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/product.h"
@@ -25,7 +26,6 @@
 #include "watch.h"
 
 enum {
-    FIRST_ROOM = 8192,          /* of a text that grows */
     ROW_MAX = 128,              /* a row's value that is formatted */
     DUMP_MAX = 2 * 1024 * 1024, /* bytes of a cachedump */
     DUMP_LINE_REST = 64,        /* of a cachedump line beside the key */
@@ -33,45 +33,6 @@ enum {
     UPTIME_HEAD_START = 2,      /* stock's uptime starts at two seconds */
     CLOCK_HEAD_START = 62,      /* its clock a minute before that */
 };
-
-/* ---- a text that grows ----------------------------------------------- */
-
-struct text {
-    char *p;
-    size_t len, room;
-    bool failed; /* out of memory; what follows is dropped */
-};
-
-static void text_append(struct text *t, const char *p, size_t n)
-{
-    size_t room = t->room == 0 ? FIRST_ROOM : t->room;
-    char *grown;
-
-    while (room - t->len < n) {
-        room *= 2;
-    }
-    if (room != t->room && !t->failed) {
-        grown = realloc(t->p, room);
-        t->failed = grown == NULL;
-        t->p = grown != NULL ? grown : t->p;
-        t->room = grown != NULL ? room : t->room;
-    }
-    if (!t->failed) {
-        memcpy(t->p + t->len, p, n);
-        t->len += n;
-    }
-}
-
-static void text_row(void *ctx, const char *name, const char *value)
-{
-    struct text *t = ctx;
-
-    text_append(t, "STAT ", 5);
-    text_append(t, name, strlen(name));
-    text_append(t, " ", 1);
-    text_append(t, value, strlen(value));
-    text_append(t, "\r\n", 2);
-}
 
 /* ---- rows, whatever becomes of them ------------------------------------- */
 
@@ -566,19 +527,30 @@ void stats_clear(void)
 /* ---- as text --------------------------------------------------------------
  */
 
+static void text_row(void *ctx, const char *name, const char *value)
+{
+    struct buffer *b = ctx;
+
+    buffer_append(b, "STAT ", 5);
+    buffer_append(b, name, strlen(name));
+    buffer_append(b, " ", 1);
+    buffer_append(b, value, strlen(value));
+    buffer_append(b, "\r\n", 2);
+}
+
 /* Answers with the rows and END. */
 static void stats_send(struct command *cmd, int fd, enum stats_group group)
 {
-    struct text t = {0};
+    struct buffer b = {0};
+    bool good = stats_rows(cmd->host, group, text_row, &b);
 
-    t.failed = !stats_rows(cmd->host, group, text_row, &t) || t.failed;
-    text_append(&t, "END\r\n", 5);
-    if (t.failed) {
-        free(t.p);
+    buffer_append(&b, "END\r\n", 5);
+    if (!good || b.failed) {
+        buffer_free(&b);
         reply_fixed(cmd, fd, false, REPLY_NO_MEMORY_STATS);
         return;
     }
-    out_malloced(cmd->out, t.p, t.len);
+    out_malloced(cmd->out, b.p, b.len);
 }
 
 static void stats_reset(struct command *cmd, int fd)

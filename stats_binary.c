@@ -3,54 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "prefix.h"
 #include "reply_binary.h"
 #include "settings.h"
 #include "stats.h"
 
-enum { FIRST_ROOM = 8192 };
-
-/* Packets, in memory that grows. */
+/* Packets, one after the other. */
 struct packets {
     const struct binary_tag *tag;
-    char *p;
-    size_t len, room;
-    bool failed; /* out of memory; what follows is dropped */
+    struct buffer bytes;
+    bool failed; /* something else had no memory */
 };
-
-static bool make_room(struct packets *t, size_t n)
-{
-    size_t room = t->room == 0 ? FIRST_ROOM : t->room;
-    char *grown;
-
-    while (room - t->len < n) {
-        room *= 2;
-    }
-    if (room != t->room && !t->failed) {
-        grown = realloc(t->p, room);
-        t->failed = grown == NULL;
-        t->p = grown != NULL ? grown : t->p;
-        t->room = grown != NULL ? room : t->room;
-    }
-    return !t->failed;
-}
 
 static void add(struct packets *t, const char *name, const char *value,
                 size_t n)
 {
     const struct binary_reply reply = {.nkey = (uint16_t)strlen(name),
                                        .nbytes = (uint32_t)n};
-    char *p;
+    char *p = buffer_grow(&t->bytes, BINARY_HEADER);
 
-    if (!make_room(t, BINARY_HEADER + reply.nkey + n)) {
-        return;
+    if (p != NULL) {
+        (void)binary_reply_header(p, t->tag, &reply);
+        buffer_append(&t->bytes, name, reply.nkey);
+        buffer_append(&t->bytes, value, n);
     }
-    p = binary_reply_header(t->p + t->len, t->tag, &reply);
-    memcpy(p, name, reply.nkey);
-    if (n > 0) {
-        memcpy(p + reply.nkey, value, n);
-    }
-    t->len += BINARY_HEADER + reply.nkey + n;
 }
 
 static void add_row(void *ctx, const char *name, const char *value)
@@ -62,13 +39,13 @@ static void add_row(void *ctx, const char *name, const char *value)
 static void finish(struct command *cmd, int fd, struct packets *t)
 {
     add(t, "", NULL, 0);
-    if (t->failed) {
-        free(t->p);
+    if (t->failed || t->bytes.failed) {
+        buffer_free(&t->bytes);
         reply_binary_error(cmd, fd, t->tag, BINARY_NO_MEMORY,
                            "Out of memory generating stats");
         return;
     }
-    out_malloced(cmd->out, t->p, t->len);
+    out_malloced(cmd->out, t->bytes.p, t->bytes.len);
 }
 
 static bool begins(const struct binary_request *req, const char *with)
@@ -153,7 +130,7 @@ enum command_result stats_binary_run(struct command *cmd, int fd,
     } else if (begins(req, "detail")) {
         known = run_detail(req, &t);
     } else if (find_group(cmd->host, req, &group)) {
-        t.failed = !stats_rows(cmd->host, group, add_row, &t) || t.failed;
+        t.failed = !stats_rows(cmd->host, group, add_row, &t);
     } else {
         known = false;
     }

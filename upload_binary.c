@@ -97,13 +97,6 @@ static void answer_refusal(struct command *cmd, int fd,
     }
 }
 
-static struct store_key key_of(const struct binary_request *req)
-{
-    return (struct store_key){req->key, req->nkey,
-                              req->hv != 0 ? req->hv
-                                           : hash_key(req->key, req->nkey)};
-}
-
 /* Without cas ids (-C) nobody can ask for one. */
 static uint64_t cas_of(const struct binary_request *req)
 {
@@ -135,7 +128,7 @@ static void count(struct command *cmd, enum store_mode mode,
 static void tell(int fd, const struct binary_request *req,
                  enum store_status status)
 {
-    struct store_key key = key_of(req);
+    struct store_key key = lookup_binary_key(req);
     const struct store_terms terms = {
         .attrs = attrs_of(req),
         .mode = mode_of((enum binary_verb)req->verb, cas_of(req))};
@@ -158,7 +151,7 @@ static void store_whole(struct command *cmd, int fd,
 {
     enum binary_verb verb = (enum binary_verb)req->verb;
     enum store_mode mode = mode_of(verb, cas_of(req));
-    struct store_key key = key_of(req);
+    struct store_key key = lookup_binary_key(req);
     struct store_attrs attrs = attrs_of(req);
     uint64_t cas = cas_of(req);
     enum store_status status;
@@ -182,7 +175,7 @@ static void begin(int fd, const struct binary_request *req,
 {
     enum binary_verb verb = (enum binary_verb)req->verb;
     enum store_mode mode = mode_of(verb, cas_of(req));
-    struct store_key key = key_of(req);
+    struct store_key key = lookup_binary_key(req);
     struct store_attrs attrs = attrs_of(req);
     enum store_status status;
 
@@ -227,7 +220,7 @@ static void note_store(struct command *cmd, int fd,
         log_store(fd, req);
     }
     if (UNLIKELY(log_wanted(3))) {
-        key = key_of(req);
+        key = lookup_binary_key(req);
         lookup_show(cmd, &key);
     }
 }
