@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/lock.h"
@@ -164,6 +165,7 @@ static void *resolver(void *arg)
     struct lookup *lookup = arg;
     uint64_t one = 1;
 
+    (void)prctl(PR_SET_NAME, "mc-resolver");
     resolve(lookup->host, lookup->port, 0, &lookup->answer);
     lock_take(&lookup->lock, LOCK_QUEUE);
     lookup->done = true;

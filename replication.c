@@ -682,6 +682,7 @@ static void *run_thread(void *arg)
     enum next next = NEXT_TURN;
 
     (void)arg;
+    (void)prctl(PR_SET_NAME, "mc-replication");
     if (!privileges_drop(PRIVILEGES_DIALS)) {
         log_print(0, "Failed to set a seccomp profile on the replication "
                      "thread\n");
