@@ -47,7 +47,7 @@ my @cases = (
     ["ms none 1 C1\r\nx", 'NF', 'get none not_found NONE',
         'store none not_found cas 0 HERE 1'],
     ["ms a 1 C1 I\r\nx", 'HD', 'get a found HERE 6',
-        'store a stored cas 0 HERE 1'],
+        'store a stored cas 60 HERE 1'],
     ["ms L 1500000 T9\r\n$large", 'SERVER_ERROR object too large for cache',
         'store L too_large set 9 0 1500000'],
     ["ms L 1500000 MA\r\n$large", 'SERVER_ERROR object too large for cache',
