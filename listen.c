@@ -801,7 +801,7 @@ static void rows_of(const struct conn_view *view, row_function *row, void *ctx)
 {
     char name[64];
     char value[ADDRESS_MAX];
-    bool client = view->state != CONN_LISTENING;
+    bool client = view->state != CONN_LISTENING && !view->datagrams;
     const char *transport = view->datagrams ? "udp" : "tcp";
 
     if (view->datagrams) {

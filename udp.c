@@ -39,8 +39,8 @@ struct udp {
     struct conn_set *set;         /* [c] */
     LIST_ENTRY(udp) link;         /* [Q] set->udps */
     atomic_uint last;             /* [a] Unix second of the last request */
-    struct sockaddr_storage peer; /* [Q] who asks, or asked last */
-    socklen_t peer_len;           /* [Q] */
+    struct sockaddr_storage peer; /* [w] who asks */
+    socklen_t peer_len;           /* [w] */
     uint16_t id;                  /* [w] of the request */
     bool binary;                  /* [w] its protocol */
     bool in_line;                 /* [w] keys of `line` are left */
@@ -394,10 +394,11 @@ static bool run_datagram(struct udp *u)
 /* Reads a datagram; false when there is none. */
 static bool read_datagram(struct udp *u)
 {
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof(peer);
-    ssize_t n = recvfrom(u->fd, u->buf, sizeof(u->buf), 0,
-                         (struct sockaddr *)&peer, &len);
+    ssize_t n;
+
+    u->peer_len = sizeof(u->peer);
+    n = recvfrom(u->fd, u->buf, sizeof(u->buf), 0, (struct sockaddr *)&u->peer,
+                 &u->peer_len);
 
     u->in_line = false;
     u->pos = 0;
@@ -411,10 +412,6 @@ static bool read_datagram(struct udp *u)
         u->len = (size_t)n;
         u->pos = UDP_FRAME;
         u->binary = (unsigned char)u->buf[UDP_FRAME] == BINARY_REQUEST;
-        lock_take(&u->set->lock, LOCK_QUEUE);
-        u->peer = peer;
-        u->peer_len = len;
-        lock_drop(&u->set->lock, LOCK_QUEUE);
         atomic_store_explicit(&u->last, clock_seconds(), memory_order_relaxed);
     }
     return true;
@@ -530,8 +527,7 @@ size_t udp_view_locked(const struct conn_set *set, struct conn_view *views,
         *view = (struct conn_view){.fd = u->fd,
                                    .datagrams = true,
                                    .state = CONN_READ,
-                                   .idle_seconds = now > last ? now - last : 0,
-                                   .peer = u->peer};
+                                   .idle_seconds = now > last ? now - last : 0};
         (void)getsockname(u->fd, (struct sockaddr *)&view->local, &len);
         n++;
     }
