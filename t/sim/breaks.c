@@ -1,7 +1,9 @@
 /* The rules, each broken in turn: functions that rep/ and the store call are
  * wrapped at link time, so that the product carries no hooks. That an unknown
  * run has missed what was removed without a floor (6) is not among them: three
- * nodes remember all runs that hold anything, so that none is unknown. */
+ * nodes remember all runs that hold anything, so that none is unknown. Nor is
+ * that floors by hash are carried out before a node stops (9): too rarely does
+ * one that came last remove something. */
 #include <string.h>
 
 #include "base/version.h"
@@ -42,6 +44,10 @@ enum rule {
     RUNS_ARE_TOLD_APART,
     MARKS_TRAVEL,
     CAS_IDS_TRAVEL,
+    HASH_FLOORS_ARE_RELAYED,
+    KEEP_FLOORS,
+    KEEP_MISSED,
+    KEEP_LOST,
     RULES
 };
 
@@ -75,6 +81,10 @@ static const char *const names[RULES] = {
     [MARKS_TRAVEL] = "a mark is one with its version",
     [CAS_IDS_TRAVEL] = "a cas of a client's choice is one with its version",
     [FLUSHES_TRAVEL] = "a live flush is sent (7)",
+    [HASH_FLOORS_ARE_RELAYED] = "a floor known by hash is passed on (10.1)",
+    [KEEP_FLOORS] = "a restart in good order keeps floors (9)",
+    [KEEP_MISSED] = "and who missed those that were dropped (9)",
+    [KEEP_LOST] = "and from where on a peer has to be scanned for (9)",
 };
 
 unsigned sim_breaks(void)
@@ -106,7 +116,7 @@ bool __wrap_rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t v);
 bool __wrap_rep_floor_raise(struct rep_floor *t, uint64_t hash, uint64_t v)
 {
     sim_oracle_hash_floor(t, hash, v);
-    if (broken(DELETES_LEAVE_FLOORS)) {
+    if (broken(DELETES_LEAVE_FLOORS) || (sim_keeping && broken(KEEP_FLOORS))) {
         return true;
     }
     return __real_rep_floor_raise(t, hash, v);
@@ -295,6 +305,42 @@ struct rep_run *__wrap_rep_runs_meet(struct rep_runs *runs, uint64_t run,
 {
     return __real_rep_runs_meet(runs, broken(RUNS_ARE_TOLD_APART) ? node : run,
                                 was, node);
+}
+
+bool __real_rep_log_raise_floor(struct rep_log *log, int reader, uint64_t hash,
+                                uint64_t v, uint8_t hops);
+bool __wrap_rep_log_raise_floor(struct rep_log *log, int reader, uint64_t hash,
+                                uint64_t v, uint8_t hops);
+bool __wrap_rep_log_raise_floor(struct rep_log *log, int reader, uint64_t hash,
+                                uint64_t v, uint8_t hops)
+{
+    return __real_rep_log_raise_floor(
+        log, reader, hash, v,
+        broken(HASH_FLOORS_ARE_RELAYED) ? UINT8_MAX : hops);
+}
+
+void __real_rep_floor_raise_missed(struct rep_floor *t, int watcher,
+                                   unsigned cell, uint64_t v);
+void __wrap_rep_floor_raise_missed(struct rep_floor *t, int watcher,
+                                   unsigned cell, uint64_t v);
+void __wrap_rep_floor_raise_missed(struct rep_floor *t, int watcher,
+                                   unsigned cell, uint64_t v)
+{
+    if (!broken(KEEP_MISSED)) {
+        __real_rep_floor_raise_missed(t, watcher, cell, v);
+    }
+}
+
+void __real_rep_log_put_lost(struct rep_log *log, int reader, uint64_t v,
+                             bool touched);
+void __wrap_rep_log_put_lost(struct rep_log *log, int reader, uint64_t v,
+                             bool touched);
+void __wrap_rep_log_put_lost(struct rep_log *log, int reader, uint64_t v,
+                             bool touched)
+{
+    if (!sim_keeping || !broken(KEEP_LOST)) {
+        __real_rep_log_put_lost(log, reader, v, touched);
+    }
 }
 
 uint64_t __real_rep_floor_missed(const struct rep_floor *t, int watcher,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "bits.h"
+#include "rep/keep.h"
 #include "sim.h"
 #include "store_internal.h"
 
@@ -15,6 +16,7 @@
 #define LOG_BYTES   4096
 #define FLOOR_BYTES (8 * KIB) /* more than SIM_KEYS can fill */
 #define EVENTS      256
+#define KEPT_MAX    (64 * KIB)
 #define SENDS       2
 #define PIECES      16
 #define DIAL_MS     1000 /* then a dial into a hole has failed */
@@ -32,6 +34,13 @@ static struct statics {
 } statics[SIM_NODES];
 
 static unsigned selected;
+
+/* What a node that was stopped left for its next start. */
+static struct kept {
+    bool is;
+    uint8_t p[KEPT_MAX];
+    size_t n;
+} kept[SIM_NODES];
 
 static void keep(void)
 {
@@ -193,6 +202,7 @@ static void hello(void *ctx, struct wire_hello *out)
     *out = (struct wire_hello){
         .dialect = WIRE_DIALECT,
         .run = n->run,
+        .was = n->was,
         .slot = version_slot(),
         .item_size_max = store.config.item_size_max,
         .clock_ms = clock_ms(),
@@ -281,11 +291,6 @@ static void perform(struct sim_node *n, const struct rep_action *a)
     }
 }
 
-static bool dials(unsigned node, unsigned other)
-{
-    return (sim_plan.dials[node] >> other & 1) != 0;
-}
-
 static unsigned peer_of(const struct sim_node *n, unsigned other)
 {
     for (unsigned p = 0; p < n->npeers; p++) {
@@ -303,7 +308,7 @@ static void complete_hello(struct sim_node *n, struct rep_event *ev)
     unsigned other = sim_net_peer(n->conn[i], n->end[i]);
 
     ev->peer = peer_of(n, other);
-    ev->configured = ev->exact = dials(n->id, other);
+    ev->configured = ev->exact = sim_dials(n->id, other);
     sim_oracle_skew(n->id, other, ev->skew);
 }
 
@@ -348,8 +353,8 @@ bool sim_node_accept(unsigned node, unsigned conn, unsigned from)
         .conn = add_link(n, conn, 1),
         .peer = peer_of(n, from),
         .addr = from + 1,
-        .configured = dials(node, from),
-        .trusted = sim_has(SIM_TRUSTED) && dials(node, from),
+        .configured = sim_dials(node, from),
+        .trusted = sim_has(SIM_TRUSTED) && sim_dials(node, from),
     };
 
     if (ev.conn == 0) {
@@ -420,6 +425,16 @@ uint64_t sim_node_next(const struct sim_node *n)
     return n->up ? at : NEVER;
 }
 
+static unsigned neighbours(unsigned node)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < sim_plan.nodes; i++) {
+        count += sim_dials(node, i) || sim_dials(i, node);
+    }
+    return count;
+}
+
 static bool is_link_at_rest(const struct rep_link *link, uint64_t head)
 {
     struct rep_link_figures f;
@@ -452,7 +467,7 @@ bool sim_node_is_at_rest(unsigned node)
         }
         links++;
     }
-    return links == sim_plan.nodes - 1;
+    return links == neighbours(node);
 }
 
 /* ---- the loop
@@ -558,12 +573,13 @@ void sim_node_reset(void)
     for (unsigned i = 0; i < SIM_NODES; i++) {
         memset(&sim_nodes[i], 0, sizeof(sim_nodes[i]));
         sim_nodes[i].id = i;
+        kept[i].is = false;
     }
     sim_memory_reset();
     sim_memory_select(selected);
 }
 
-static void new_store(struct sim_node *n)
+static void new_store(const struct sim_node *n)
 {
     struct store_config config = store_config_default();
 
@@ -572,13 +588,93 @@ static void new_store(struct sim_node *n)
     if (!store_init(&config)) {
         abort();
     }
+    version_init(VERSION_HYBRID, (uint8_t)sim_below(4));
+}
+
+static void watch_store(struct sim_node *n)
+{
     n->observer = (struct store_observer){.ctx = n,
                                           .change = on_change,
                                           .removed = on_removed,
                                           .floor = on_floor,
                                           .raise_floor = on_raise_floor};
     store_observe(&n->observer);
+}
+
+/* ---- what a node keeps -----------------------------------------------------
+ */
+
+bool sim_keeping;
+
+static bool put_kept(const void *p, size_t n)
+{
+    struct kept *k = &kept[selected];
+
+    assert(k->n + n <= KEPT_MAX);
+    memcpy(k->p + k->n, p, n);
+    k->n += n;
+    return true;
+}
+
+static struct rep_keep parts_of(const struct sim_node *n)
+{
+    return (struct rep_keep){.floors = n->floors,
+                             .log = n->log,
+                             .runs = n->runs,
+                             .run = n->run,
+                             .unlinked_since = n->unlinked_since};
+}
+
+/* The store stays as it is. As replication_stop does, and replication_save. */
+void sim_node_stop(unsigned node)
+{
+    struct sim_node *n = sim_select(node);
+    struct rep_keep parts;
+
+    n->up = n->serving = false;
+    for (int i = sim_first_bit(n->used); i >= 0;
+         i = sim_next_bit(n->used, i + 1)) {
+        rep_link_close(n->links[i]);
+    }
+    sim_net_died(node, false);
+    sim_keeping = true;
+    while (rep_sweep_step(&n->sweep)) {
+    }
+    parts = parts_of(n);
+    kept[node].is = true;
+    kept[node].n = 0;
+    if (!rep_keep_save(&parts, put_kept)) {
+        abort();
+    }
+    sim_keeping = false;
+    release(n);
+    store_observe(NULL);
+}
+
+static void go_on(struct sim_node *n)
+{
+    struct rep_keep parts = parts_of(n);
+    uint64_t last = version_last();
+
     version_init(VERSION_HYBRID, (uint8_t)sim_below(4));
+    version_observe(last);
+    sim_keeping = true;
+    if (!rep_keep_load(&parts, kept[n->id].p, kept[n->id].n)) {
+        abort();
+    }
+    sim_keeping = false;
+    kept[n->id].is = false;
+    n->was = parts.run;
+    n->unlinked_since = parts.unlinked_since;
+}
+
+/* ---- start and end ---------------------------------------------------------
+ */
+
+static void begin_anew(struct sim_node *n)
+{
+    new_store(n);
+    sim_oracle_lost(n->id);
 }
 
 void sim_node_start(unsigned node)
@@ -587,7 +683,7 @@ void sim_node_start(unsigned node)
     struct rep_core_config config = {.timeout = 5000};
     struct rep_event start = {.kind = REP_EV_START};
 
-    sim_trace("%u: starts", node);
+    sim_trace("%u: starts%s", node, kept[node].is ? " with its cache" : "");
     memset(n, 0, sizeof(*n));
     n->id = node;
     n->up = true;
@@ -598,21 +694,26 @@ void sim_node_start(unsigned node)
     n->floors = rep_floor_new(sim_has(SIM_FEW_FLOORS) ? 4096 : FLOOR_BYTES);
     n->log =
         rep_log_new(sim_has(SIM_OVERRUN) ? LOG_BYTES : 64 * KIB, n->floors);
-    new_store(n);
-    rep_log_set_relay(n->log, sim_plan.nodes > 2);
     for (unsigned i = 0; i < sim_plan.nodes; i++) {
-        if (dials(node, i)) {
+        if (sim_dials(node, i)) {
             n->dial_at[n->npeers] = NEVER;
             n->peers[n->npeers++] = i;
         }
     }
-    n->runs = rep_runs_new(n->log, sim_plan.nodes - 1);
+    n->runs = rep_runs_new(n->log, n->npeers > 0 ? n->npeers : 1);
+    if (kept[node].is) {
+        go_on(n);
+    } else {
+        begin_anew(n);
+    }
+    rep_log_set_relay(n->log, n->npeers > 1);
+    watch_store(n);
     n->env = (struct rep_link_env){.floors = n->floors,
                                    .sweep = &n->sweep,
                                    .log = n->log,
                                    .runs = n->runs,
                                    .run = n->run,
-                                   .hops_max = (uint8_t)(sim_plan.nodes + 1),
+                                   .hops_max = (uint8_t)(n->npeers + 2),
                                    .hello = hello,
                                    .event = post,
                                    .ctx = n};
@@ -623,7 +724,6 @@ void sim_node_start(unsigned node)
     config.slot = version_slot();
     n->core = rep_core_new(&config);
     n->second = clock_seconds();
-    sim_oracle_lost(node);
     post(n, &start);
 }
 

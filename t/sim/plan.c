@@ -24,7 +24,33 @@ static const struct limit {
     const char *why;
 } limits[] = {
     {SIM_TRUSTED, SIM_TRUSTED, "the legacy dialect draws new versions"},
+    {SIM_CHAIN | SIM_FEW_FLOORS, SIM_FEW_FLOORS,
+     "what was missed is told the neighbour alone"},
+    {SIM_CHAIN | SIM_CRASH, SIM_EVICT | SIM_EXPIRE,
+     "the same of what the middle acknowledged before it died"},
 };
+
+static bool are_beside(unsigned a, unsigned b)
+{
+    return !sim_has(SIM_CHAIN) || a == b + 1;
+}
+
+/* Who dials whom; node 1 is the middle of a chain. */
+static void draw_dials(struct sim_plan *p)
+{
+    for (unsigned a = 0; a < p->nodes; a++) {
+        if (sim_has(SIM_SKEW)) {
+            p->skew[a] = (int64_t)sim_below(60000);
+        }
+        for (unsigned b = 0; b < a; b++) {
+            unsigned who = p->nodes > 2 ? 3 : 1 + sim_below(3);
+
+            who = are_beside(a, b) ? who : 0;
+            p->dials[a] |= (who & 1) << b;
+            p->dials[b] |= (who >> 1) << a;
+        }
+    }
+}
 
 void sim_plan_make(uint64_t seed, unsigned allowed)
 {
@@ -37,6 +63,18 @@ void sim_plan_make(uint64_t seed, unsigned allowed)
         p->features |= (unsigned)sim_random();
     }
     p->features &= SIM_ALL & allowed;
+    if (!sim_has(SIM_MESH)) {
+        p->features &= ~(unsigned)SIM_CHAIN;
+    }
+    /* Most is asked of one whose middle has no room, and lives. */
+    if (sim_has(SIM_CHAIN) && sim_chance(50)) {
+        p->features |= (SIM_EVICT | SIM_OVERRUN) & allowed;
+        p->features &= ~(unsigned)(SIM_CRASH | SIM_FLUSH | SIM_FLUSH_LATER);
+    }
+    /* Where more is lost than the log holds floors go by their hash. */
+    if (sim_has(SIM_KEEP) && sim_chance(50)) {
+        p->features |= SIM_OVERRUN & allowed;
+    }
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         if ((p->features & limits[i].with) == limits[i].with) {
             p->features &= ~limits[i].without;
@@ -45,17 +83,7 @@ void sim_plan_make(uint64_t seed, unsigned allowed)
     p->nodes = sim_has(SIM_MESH) ? 3 : 2;
     p->keys = 1 + sim_below(SIM_KEYS);
     p->steps = 20 + sim_below(sim_chance(20) ? 600 : 200);
-    for (unsigned a = 0; a < p->nodes; a++) {
-        if (sim_has(SIM_SKEW)) {
-            p->skew[a] = (int64_t)sim_below(60000);
-        }
-        for (unsigned b = 0; b < a; b++) {
-            unsigned who = p->nodes > 2 ? 3 : 1 + sim_below(3);
-
-            p->dials[a] |= (who & 1) << b;
-            p->dials[b] |= (who >> 1) << a;
-        }
-    }
+    draw_dials(p);
 }
 
 /* ---- clients ----------------------------------------------------------------
@@ -276,6 +304,18 @@ static void operate(void)
 /* ---- faults
  * -------------------------------------------------------------------- */
 
+/* While it comes to its end things arrive that it has no turn for. */
+static void stop(unsigned node)
+{
+    for (unsigned n = sim_below(16); n > 0; n--) {
+        (void)sim_net_deliver(true);
+    }
+    sim_trace("stop %u", node);
+    if (sim_nodes[node].up) {
+        sim_node_stop(node);
+    }
+}
+
 static void fault(void)
 {
     unsigned a = sim_below(sim_plan.nodes);
@@ -296,7 +336,9 @@ static void fault(void)
         sim_net_path(a, b, SIM_PATH_REFUSES);
         return;
     case 3:
-        if (sim_has(SIM_CRASH) && sim_nodes[a].up) {
+        if (sim_has(SIM_KEEP) && sim_nodes[a].up && sim_chance(50)) {
+            stop(a);
+        } else if (sim_has(SIM_CRASH) && sim_nodes[a].up) {
             sim_trace("crash %u", a);
             sim_node_crash(a);
         }

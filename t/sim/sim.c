@@ -92,8 +92,8 @@ bool sim_failed(void)
  * ------------------------------------------------------------------ */
 
 static const char *const feature_names[] = {
-    "evict", "expire", "touch", "flush", "later",   "crash",   "skew",
-    "big",   "few",    "mesh",  "slow",  "overrun", "trusted",
+    "evict", "expire", "touch", "flush",   "later",   "crash", "skew",  "big",
+    "few",   "mesh",   "slow",  "overrun", "trusted", "meta",  "chain", "keep",
 };
 
 /* An assertion of the code under test: the seed has to be told. */

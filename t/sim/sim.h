@@ -52,7 +52,9 @@ enum sim_feature {
     SIM_OVERRUN = 1 << 11,    /* the log holds a dozen changes */
     SIM_TRUSTED = 1 << 12,    /* silence for 1 s makes a legacy peer */
     SIM_META = 1 << 13,       /* marks, cas ids of a client's choice */
-    SIM_ALL = (1 << 14) - 1,
+    SIM_CHAIN = 1 << 14,      /* of a mesh: its ends do not see each other */
+    SIM_KEEP = 1 << 15,       /* a stop in good order, and a start with all */
+    SIM_ALL = (1 << 16) - 1,
 };
 
 struct sim_plan {
@@ -69,6 +71,12 @@ extern uint64_t sim_now; /* virtual milliseconds, the same for all */
 static inline bool sim_has(unsigned feature)
 {
     return (sim_plan.features & feature) != 0;
+}
+
+/* Whether node `a` dials node `b`. */
+static inline bool sim_dials(unsigned a, unsigned b)
+{
+    return (sim_plan.dials[a] >> b & 1) != 0;
 }
 
 /* ---- random, trace, failure (sim.c) ------------------------------------- */
@@ -93,7 +101,7 @@ void sim_memory_limit(unsigned node, unsigned slab_class, unsigned chunks);
 struct sim_node {
     unsigned id;
     bool up, serving;
-    uint64_t run;
+    uint64_t run, was;
     struct rep_floor *floors;
     struct rep_log *log;
     struct rep_core *core;
@@ -125,6 +133,8 @@ struct sim_node *sim_select(unsigned node);
 void sim_node_reset(void);
 void sim_node_start(unsigned node);
 void sim_node_crash(unsigned node);
+/* In good order: the next start goes on with what it has (rep/keep). */
+void sim_node_stop(unsigned node);
 void sim_node_time(unsigned node); /* timers, dials, the flush that is due */
 bool sim_node_turn(unsigned node); /* every link a slice; true: more to do */
 /* The time at which sim_node_time has something to do next. */
@@ -184,6 +194,9 @@ void sim_oracle_skew(unsigned node, unsigned peer, int64_t skew);
 void sim_oracle_check(void);
 
 /* ---- breaks.c -------------------------------------------------------- */
+
+/* What is called belongs to a restart that keeps the cache. */
+extern bool sim_keeping;
 
 extern int sim_break; /* index of the broken rule, -1 none */
 unsigned sim_breaks(void);
