@@ -58,12 +58,13 @@ static const struct {
     bool (*bind)(char *error, size_t n);
     bool (*start)(void (*on_serve)(void *ctx), void *ctx, char *error,
                   size_t n);
+    void (*reload)(void);
     void (*stop)(void);
     bool (*save)(bool (*put)(const void *p, size_t n));
     void (*fini)(void);
     void (*stats)(bool full, row_visit *row, void *ctx);
-} replication = {HOOK(init), HOOK(bind), HOOK(start), HOOK(stop),
-                 HOOK(save), HOOK(fini), HOOK(stats)};
+} replication = {HOOK(init), HOOK(bind), HOOK(start), HOOK(reload),
+                 HOOK(stop), HOOK(save), HOOK(fini),  HOOK(stats)};
 
 enum { LINE_MAX_BYTES = 1024 };
 
@@ -130,15 +131,23 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
     }
 }
 
+static void reload_secrets(void)
+{
+    secrets_reload();
+    if (replication.reload != NULL) {
+        replication.reload();
+    }
+}
+
 /* A node that does not serve yet is not ready after it either. */
 static void reload(void)
 {
     if (!self.serving || !self.set_up) {
-        secrets_reload();
+        reload_secrets();
         return;
     }
     systemd_tell_reloading();
-    secrets_reload();
+    reload_secrets();
     systemd_tell("READY=1");
 }
 

@@ -874,13 +874,16 @@ bool replication_save(bool (*put)(const void *p, size_t n))
     return rep_keep_save(&self.memory, put);
 }
 
+void replication_reload(void)
+{
+    reptrust_reload();
+}
+
 void replication_fini(void)
 {
     rep_sweep_fini(&self.sweep);
     repmemory_free(&self.memory);
 }
-
-/* ---- figures ---------------------------------------------------------- */
 
 void replication_stats(bool full,
                        void (*row)(void *ctx, const char *name,

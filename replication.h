@@ -11,14 +11,15 @@
  *                      store's observer
  *   replication_bind   with the other sockets, before privileges drop
  *   replication_start  after the fork of -d, with workers ready
+ *   replication_reload when secrets are to be read again
  *   replication_stop   after the workers stopped taking requests
  *   replication_save   where the cache is kept over a restart
  *   replication_fini   last
  *
  * Layer:     5. Includes layers 0-4.
- * Threads:   init, bind, start and stop from the main thread; stats from any.
- * Locks:     QUEUE, for the figures of replication_stats.
- * Ownership: functions borrow their arguments unless they say takes or gives.
+ * Threads:   init, bind, start, reload and stop from the main thread; stats
+ * from any. Locks:     QUEUE, for the figures of replication_stats. Ownership:
+ * functions borrow their arguments unless they say takes or gives.
  */
 #ifndef REPLICATION_H
 #define REPLICATION_H
@@ -46,6 +47,9 @@ bool replication_bind(char *error, size_t n) MUST_CHECK;
  * the reason in `error` (`n` bytes). */
 bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
                        size_t n) MUST_CHECK;
+
+/* Reads the secret again: links that come later follow it. */
+void replication_reload(void);
 
 /* Sends what is queued to the peer, for at most about two seconds, ends the
  * threads and closes the sockets. Prints `replication: cleanup complete` at

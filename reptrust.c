@@ -114,7 +114,25 @@ void reptrust_fini(void)
     self.secret = NULL;
 }
 
-const struct rep_auth_secret *reptrust_secret(void)
+void reptrust_reload(void)
+{
+    struct rep_auth_secret *read;
+    char why[REP_AUTH_WHY];
+
+    if (self.secret == NULL) {
+        return;
+    }
+    read = rep_auth_secret_load(settings.rep_secret_file, why);
+    if (read == NULL) {
+        log_print(0, "Could not reload the secret on SIGHUP: %s\n", why);
+        return;
+    }
+    rep_auth_secret_become(self.secret, read);
+    log_print(1, "replication: rep_secret_file read again (secrets=%u)\n",
+              rep_auth_secret_count(self.secret));
+}
+
+struct rep_auth_secret *reptrust_secret(void)
 {
     return self.secret;
 }

@@ -3,8 +3,8 @@
  * the addresses from which a silent repcached 2.x is expected.
  *
  * Layer:     5. Includes layers 0-1, rep/auth.h and repdial.h.
- * Threads:   init and fini from the main thread while no other runs, the rest
- *            any.
+ * Threads:   init and fini from the main thread while no other runs, reload
+ *            from there, too; the rest any.
  * Ownership: owns the secret.
  */
 #ifndef REPTRUST_H
@@ -22,8 +22,12 @@
 bool reptrust_init(char *error, size_t n) MUST_CHECK;
 void reptrust_fini(void);
 
+/* Reads the secret again, if there is one; a file that is refused changes
+ * nothing. */
+void reptrust_reload(void);
+
 /* NULL: there is none. */
-const struct rep_auth_secret *reptrust_secret(void);
+struct rep_auth_secret *reptrust_secret(void);
 
 /* repcached 2.x may be a peer at all. */
 bool reptrust_allows_legacy(void);

@@ -19,7 +19,8 @@ static bool has_certificates(void)
 
 bool secrets_are_used(void)
 {
-    return has_certificates() || settings.auth_file != NULL;
+    return has_certificates() || settings.auth_file != NULL ||
+           settings.rep_secret_file != NULL;
 }
 
 static void load_auth_file(void)

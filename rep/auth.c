@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/lock.h"
 
 #define LABEL_LEN 16
 #define MAC_LEN   32 /* of HMAC-SHA256 */
@@ -49,22 +50,57 @@ static void *new_zeroed(size_t n)
 
 /* ---- the secret ------------------------------------------------------- */
 
-struct rep_auth_secret {
-    size_t n;
-    uint8_t bytes[REP_AUTH_SECRET_MAX];
+/* The first is what a dialler proves. */
+struct secrets {
+    unsigned n;
+    struct secret {
+        size_t n;
+        uint8_t bytes[REP_AUTH_SECRET_MAX];
+    } list[REP_AUTH_SECRETS];
 };
+
+struct rep_auth_secret {
+    struct lock lock; /* QUEUE: of the rest */
+    struct secrets all;
+};
+
+static void add_secret(struct secrets *all, const void *bytes, size_t n)
+{
+    struct secret *one = &all->list[all->n++];
+
+    assert(all->n <= REP_AUTH_SECRETS && n >= REP_AUTH_SECRET_MIN &&
+           n <= REP_AUTH_SECRET_MAX);
+    one->n = n;
+    memcpy(one->bytes, bytes, n);
+}
 
 struct rep_auth_secret *rep_auth_secret_new(const void *bytes, size_t n)
 {
-    struct rep_auth_secret *secret;
+    struct rep_auth_secret *secret = new_zeroed(sizeof(*secret));
 
-    assert(n >= REP_AUTH_SECRET_MIN && n <= REP_AUTH_SECRET_MAX);
-    secret = new_zeroed(sizeof(*secret));
     if (secret != NULL) {
-        secret->n = n;
-        memcpy(secret->bytes, bytes, n);
+        add_secret(&secret->all, bytes, n);
     }
     return secret;
+}
+
+void rep_auth_secret_become(struct rep_auth_secret *secret,
+                            struct rep_auth_secret *other)
+{
+    lock_take(&secret->lock, LOCK_QUEUE);
+    secret->all = other->all;
+    lock_drop(&secret->lock, LOCK_QUEUE);
+    rep_auth_secret_free(other);
+}
+
+unsigned rep_auth_secret_count(struct rep_auth_secret *secret)
+{
+    unsigned n;
+
+    lock_take(&secret->lock, LOCK_QUEUE);
+    n = secret->all.n;
+    lock_drop(&secret->lock, LOCK_QUEUE);
+    return n;
 }
 
 void rep_auth_secret_free(struct rep_auth_secret *secret)
@@ -118,34 +154,68 @@ static bool check_file(int fd, const char *path, char *why)
     return true;
 }
 
-/* The secret in what was read, which is one byte more than a secret and its
- * newline when the file is too long. */
-static struct rep_auth_secret *take_bytes(const uint8_t *buf, size_t n,
-                                          const char *path, char *why)
+/* Whether a line of so many bytes is a secret. */
+static bool check_line(size_t n, const char *path, char *why)
 {
-    struct rep_auth_secret *secret;
-
-    if (n > 0 && buf[n - 1] == '\n') {
-        n--;
-    }
     if (n < REP_AUTH_SECRET_MIN) {
         (void)snprintf(why, REP_AUTH_WHY,
                        "rep_secret_file must hold at least %d bytes, got %zu: "
                        "head -c 32 /dev/urandom | base64 > %s",
                        REP_AUTH_SECRET_MIN, n, path);
-        return NULL;
+        return false;
     }
     if (n > REP_AUTH_SECRET_MAX) {
         (void)snprintf(why, REP_AUTH_WHY,
                        "rep_secret_file must hold at most %d bytes, %s has "
                        "more",
                        REP_AUTH_SECRET_MAX, path);
-        return NULL;
+        return false;
     }
-    secret = rep_auth_secret_new(buf, n);
+    return true;
+}
+
+/* The lines of what was read, which is one byte more than secrets and their
+ * newlines when the file is too long. */
+static bool take_lines(struct secrets *all, const uint8_t *p, size_t n,
+                       const char *path, char *why)
+{
+    const uint8_t *end;
+    size_t len;
+
+    do {
+        end = memchr(p, '\n', n);
+        len = end != NULL ? (size_t)(end - p) : n;
+        if (!check_line(len, path, why)) {
+            return false;
+        }
+        if (all->n == REP_AUTH_SECRETS) {
+            (void)snprintf(why, REP_AUTH_WHY,
+                           "rep_secret_file must hold at most %d lines, %s has "
+                           "more",
+                           REP_AUTH_SECRETS, path);
+            return false;
+        }
+        add_secret(all, p, len);
+        len += end != NULL;
+        p += len;
+        n -= len;
+    } while (n > 0);
+    return true;
+}
+
+static struct rep_auth_secret *take_bytes(const uint8_t *buf, size_t n,
+                                          const char *path, char *why)
+{
+    struct rep_auth_secret *secret = new_zeroed(sizeof(*secret));
+
     if (secret == NULL) {
         (void)snprintf(why, REP_AUTH_WHY, "rep_secret_file %s: out of memory",
                        path);
+        return NULL;
+    }
+    if (!take_lines(&secret->all, buf, n, path, why)) {
+        rep_auth_secret_free(secret);
+        return NULL;
     }
     return secret;
 }
@@ -153,7 +223,7 @@ static struct rep_auth_secret *take_bytes(const uint8_t *buf, size_t n,
 struct rep_auth_secret *rep_auth_secret_load(const char *path, char *why)
 {
     struct rep_auth_secret *secret = NULL;
-    uint8_t buf[REP_AUTH_SECRET_MAX + 2];
+    uint8_t buf[REP_AUTH_SECRETS * (REP_AUTH_SECRET_MAX + 1) + 1];
     /* Opening a FIFO would wait for a writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     ssize_t n;
@@ -210,7 +280,8 @@ struct side {
 };
 
 struct rep_auth {
-    const struct rep_auth_secret *secret;
+    struct secrets secrets;      /* as they were when it began */
+    unsigned used;               /* which of them both ends use */
     enum rep_auth_role role;     /* ours */
     enum auth_state state;       /* auth_set_state */
     enum rep_auth_status failed; /* why, when AUTH_FAILED */
@@ -258,14 +329,16 @@ bool rep_auth_draw_nonce(uint8_t nonce[REP_AUTH_NONCE])
     return done(RAND_bytes(nonce, REP_AUTH_NONCE) == 1);
 }
 
-struct rep_auth *rep_auth_new(const struct rep_auth_secret *secret,
+struct rep_auth *rep_auth_new(struct rep_auth_secret *secret,
                               enum rep_auth_role role,
                               const uint8_t nonce[REP_AUTH_NONCE])
 {
     struct rep_auth *auth = new_zeroed(sizeof(*auth));
 
     if (auth != NULL) {
-        auth->secret = secret;
+        lock_take(&secret->lock, LOCK_QUEUE);
+        auth->secrets = secret->all;
+        lock_drop(&secret->lock, LOCK_QUEUE);
         auth->role = role;
         auth->state = AUTH_START;
         memcpy(auth->sides[role].nonce, nonce, REP_AUTH_NONCE);
@@ -278,11 +351,12 @@ void rep_auth_free(struct rep_auth *auth)
     OPENSSL_clear_free(auth, sizeof(*auth));
 }
 
-/* Computes H for `label` and `role`. */
+/* Computes H for `label` and `role`, with the secret that is used. */
 static bool hash_talk(const struct rep_auth *auth, const char *label,
                       enum rep_auth_role role, uint8_t out[MAC_LEN])
 {
     uint8_t buf[FRAME_LEN + 2 * REP_AUTH_HELLO_MAX];
+    const struct secret *secret = &auth->secrets.list[auth->used];
     uint8_t *p = buf;
 
     memcpy(p, label, LABEL_LEN);
@@ -299,8 +373,8 @@ static bool hash_talk(const struct rep_auth *auth, const char *label,
         memcpy(p, side->hello, side->n);
         p += side->n;
     }
-    return done(HMAC(EVP_sha256(), auth->secret->bytes, (int)auth->secret->n,
-                     buf, (size_t)(p - buf), out, NULL) != NULL);
+    return done(HMAC(EVP_sha256(), secret->bytes, (int)secret->n, buf,
+                     (size_t)(p - buf), out, NULL) != NULL);
 }
 
 /* Keeps a hello, and moves on. */
@@ -344,22 +418,43 @@ static enum rep_auth_status on_theirs(struct rep_auth *auth,
     return status;
 }
 
+/* Finds the secret by which the peer's proof is right, and uses it from now on.
+ * A dialler has said by its own proof which one that is; an acceptor tries them
+ * all, also when one was right, so that time tells no more than their number.
+ */
+static enum rep_auth_status check_proof(struct rep_auth *auth,
+                                        const struct rep_auth_event *ev)
+{
+    unsigned tried = auth->role == REP_AUTH_ACCEPTOR ? auth->secrets.n : 1;
+    enum rep_auth_status status = REP_AUTH_WRONG;
+    unsigned right = 0;
+
+    for (auth->used = 0; auth->used < tried; auth->used++) {
+        uint8_t proof[MAC_LEN];
+
+        if (!hash_talk(auth, proof_label, peer_role(auth), proof)) {
+            return REP_AUTH_CRYPTO;
+        }
+        if (ev->n == REP_AUTH_PROOF &&
+            CRYPTO_memcmp(proof, ev->bytes, REP_AUTH_PROOF) == 0) {
+            status = REP_AUTH_PROVEN;
+            right = auth->used;
+        }
+        /* Who has been refused must not find the answer in our memory. */
+        OPENSSL_cleanse(proof, sizeof(proof));
+    }
+    auth->used = right;
+    return status;
+}
+
 static enum rep_auth_status on_proof(struct rep_auth *auth,
                                      const struct rep_auth_event *ev,
                                      const uint8_t **send)
 {
-    uint8_t right[MAC_LEN];
-    bool same;
+    enum rep_auth_status status = check_proof(auth, ev);
 
-    if (!hash_talk(auth, proof_label, peer_role(auth), right)) {
-        return REP_AUTH_CRYPTO;
-    }
-    same = ev->n == REP_AUTH_PROOF &&
-           CRYPTO_memcmp(right, ev->bytes, REP_AUTH_PROOF) == 0;
-    /* Who has been refused must not find the answer in our memory. */
-    OPENSSL_cleanse(right, sizeof(right));
-    if (!same) {
-        return REP_AUTH_WRONG;
+    if (status != REP_AUTH_PROVEN) {
+        return status;
     }
     if (auth->role == REP_AUTH_ACCEPTOR) {
         if (!hash_talk(auth, proof_label, auth->role, auth->proof)) {

@@ -16,9 +16,11 @@
  *    83+d    2      a, length of the acceptor's hello, big-endian
  *    85+d    a      the acceptor's hello as sent, its line end included
  *
- * The secret is used whole, without the newline at the end of its file. A
- * proof is the 32 bytes of H. The dialler proves first; the acceptor answers
- * only a right proof, so that a stranger who dials learns nothing that H made.
+ * A secret is used whole, without the newline at its end. There may be two, for
+ * the time in which one is changed: a dialler proves the first, an acceptor
+ * takes either and answers with the same one. A proof is the 32 bytes of H. The
+ * dialler proves first; the acceptor answers only a right proof, so that a
+ * stranger who dials learns nothing that H made.
  * Roles and both nonces are in H: a proof sent back, or recorded and sent
  * again, is wrong. A batch is followed by its tag: the first 16 bytes of
  * HMAC-SHA256(key of the direction, s || batch), where s is the number of
@@ -33,7 +35,8 @@
  *              anything else --> FAILED, where it stays
  *
  * Layer:     3. Includes layer 0 and libcrypto only.
- * Threads:   one at a time for each struct; secrets are constant.
+ * Threads:   one at a time for each struct; secrets any.
+ * Locks:     takes LOCK_QUEUE, of secrets; calls nothing while holding it.
  * Ownership: functions borrow their arguments unless they say takes or gives.
  */
 #ifndef REP_AUTH_H
@@ -47,6 +50,7 @@
 
 #define REP_AUTH_SECRET_MIN 16   /* bytes */
 #define REP_AUTH_SECRET_MAX 4096 /* bytes */
+#define REP_AUTH_SECRETS    2    /* accepted at a time */
 #define REP_AUTH_HELLO_MAX  512  /* bytes of a hello, end included */
 #define REP_AUTH_NONCE      32   /* bytes */
 #define REP_AUTH_PROOF      32   /* bytes */
@@ -59,14 +63,21 @@
 
 struct rep_auth_secret;
 
-/* Gives the secret in the file at `path`, less one newline at its end. NULL
- * when the file is refused: `why` (REP_AUTH_WHY bytes) is then a line that
+/* Gives the secrets in the file at `path`, one or two lines. NULL when the file
+ * is refused: `why` (REP_AUTH_WHY bytes) is then a line that
  * names the remedy. A file that others may read or write is refused. */
 struct rep_auth_secret *rep_auth_secret_load(const char *path, char *why);
 
 /* Gives a secret of these bytes, or NULL when out of memory. `n` is from
  * REP_AUTH_SECRET_MIN to REP_AUTH_SECRET_MAX. */
 struct rep_auth_secret *rep_auth_secret_new(const void *bytes, size_t n);
+
+/* Takes `other`: handshakes that begin from now on have what was in it. */
+void rep_auth_secret_become(struct rep_auth_secret *secret,
+                            struct rep_auth_secret *other);
+
+/* How many are accepted. */
+unsigned rep_auth_secret_count(struct rep_auth_secret *secret);
 
 /* Takes `secret` and wipes it; NULL is allowed. */
 void rep_auth_secret_free(struct rep_auth_secret *secret);
@@ -109,9 +120,9 @@ struct rep_auth;
  * nonce is never used for a second connection. */
 bool rep_auth_draw_nonce(uint8_t nonce[REP_AUTH_NONCE]) MUST_CHECK;
 
-/* Gives the handshake of one connection, or NULL when out of memory. Keeps
- * `secret`, which must live longer; copies `nonce`, that of our hello. */
-struct rep_auth *rep_auth_new(const struct rep_auth_secret *secret,
+/* Gives the handshake of one connection, or NULL when out of memory. Copies
+ * what it is given; `nonce` is that of our hello. */
+struct rep_auth *rep_auth_new(struct rep_auth_secret *secret,
                               enum rep_auth_role role,
                               const uint8_t nonce[REP_AUTH_NONCE]);
 

@@ -40,10 +40,10 @@ struct rep_link_env {
     struct rep_sweep *sweep; /* the edge steps it while it is pending */
     struct rep_log *log;
     struct rep_runs *runs;
-    struct rep_hints *hints;              /* NULL: none are applied */
-    const struct rep_auth_secret *secret; /* NULL: everybody is believed */
-    struct rep_rate *copy_rate; /* of all copies together; NULL: no limit */
-    uint64_t run;               /* ours */
+    struct rep_hints *hints;        /* NULL: none are applied */
+    struct rep_auth_secret *secret; /* NULL: everybody is believed */
+    struct rep_rate *copy_rate;     /* of all copies together; NULL: no limit */
+    uint64_t run;                   /* ours */
     uint8_t hops_max; /* what has passed more nodes is not passed on */
     /* What this node says of itself now, but for the nonce. */
     void (*hello)(void *ctx, struct wire_hello *out);

@@ -73,7 +73,7 @@ static enum rep_auth_status prove(struct rep_auth *a, const uint8_t *proof,
 }
 
 /* A dialler that heard `a` after saying `d`; *proof is its own. */
-static struct rep_auth *dial(const struct rep_auth_secret *secret,
+static struct rep_auth *dial(struct rep_auth_secret *secret,
                              const struct end *d, const struct end *a,
                              const uint8_t **proof)
 {
@@ -87,7 +87,7 @@ static struct rep_auth *dial(const struct rep_auth_secret *secret,
 }
 
 /* An acceptor that heard `d` and said `a`. */
-static struct rep_auth *answer(const struct rep_auth_secret *secret,
+static struct rep_auth *answer(struct rep_auth_secret *secret,
                                const struct end *d, const struct end *a)
 {
     struct rep_auth *auth = rep_auth_new(secret, REP_AUTH_ACCEPTOR, a->nonce);
@@ -126,7 +126,7 @@ static void unpair(struct rep_auth_link *links[2])
 }
 
 /* What an acceptor with `secret` says to a dialler's proof. */
-static enum rep_auth_status judge(const struct rep_auth_secret *secret,
+static enum rep_auth_status judge(struct rep_auth_secret *secret,
                                   const struct end *d, const struct end *a,
                                   const uint8_t *proof)
 {
@@ -545,8 +545,8 @@ static void want_bytes(const char *name, const uint8_t *have, size_t n)
 }
 
 /* Everything up to the keys of the case that `secret` begins; the links. */
-static void play_handshake(const struct rep_auth_secret *secret,
-                           uint8_t keys[2][32], struct rep_auth_link *links[2])
+static void play_handshake(struct rep_auth_secret *secret, uint8_t keys[2][32],
+                           struct rep_auth_link *links[2])
 {
     const uint8_t *pd, *pa, *none;
     uint8_t buf[4096];

@@ -120,8 +120,7 @@ static bool talk(struct rep_auth *d, struct rep_auth *a)
 }
 
 /* Whether the two secrets are the same: links two nodes that hold them. */
-static bool agree(const struct rep_auth_secret *one,
-                  const struct rep_auth_secret *two)
+static bool agree(struct rep_auth_secret *one, struct rep_auth_secret *two)
 {
     struct rep_auth *d = rep_auth_new(one, REP_AUTH_DIALLER, nonces[0]);
     struct rep_auth *a = rep_auth_new(two, REP_AUTH_ACCEPTOR, nonces[1]);
@@ -193,8 +192,6 @@ START_TEST(a_file_is_taken_less_one_newline)
     taken_as("0123456789abcdef", 16);
     write_file("0123456789abcdef\n", 17, 0400);
     taken_as("0123456789abcdef", 16);
-    write_file("0123456789abcdef\n\n", 18, 0600);
-    taken_as("0123456789abcdef\n", 17);
     write_file("0123456789\0abcdef\r\n", 19, 0600);
     taken_as("0123456789\0abcdef\r", 18);
 }
@@ -215,11 +212,54 @@ START_TEST(a_secret_has_16_to_4096_bytes)
     write_file(bytes, REP_AUTH_SECRET_MAX + 1, 0600);
     taken_as(bytes, REP_AUTH_SECRET_MAX);
     write_file(bytes, REP_AUTH_SECRET_MAX + 2, 0600);
-    refused("at most 4096 bytes");
+    refused("at least 16 bytes, got 1:");
     write_file("", 0, 0600);
     refused("at least 16 bytes, got 0");
     write_file("0123456789abcde\n", 16, 0600);
     refused("at least 16 bytes, got 15");
+}
+END_TEST
+
+/* While one is changed: the first is proven, either is accepted. */
+START_TEST(a_file_may_hold_two_secrets)
+{
+    uint8_t bytes[2 * REP_AUTH_SECRET_MAX + 3];
+    char why[REP_AUTH_WHY];
+    struct rep_auth_secret *one = rep_auth_secret_new("0123456789abcdef", 16);
+    struct rep_auth_secret *two = rep_auth_secret_new("fedcba9876543210", 16);
+    struct rep_auth_secret *other = rep_auth_secret_new("0123456789abcdeF", 16);
+    struct rep_auth_secret *both;
+
+    write_file("0123456789abcdef\nfedcba9876543210\n", 34, 0600);
+    both = rep_auth_secret_load(path, why);
+    ck_assert_ptr_nonnull(both);
+    ck_assert_uint_eq(rep_auth_secret_count(both), 2);
+    ck_assert(agree(both, both));
+    ck_assert(agree(one, both));
+    ck_assert(agree(two, both));
+    ck_assert(agree(both, one));
+    ck_assert(!agree(both, two)); /* it proves the first */
+    ck_assert(!agree(other, both));
+    ck_assert(!agree(both, other));
+    /* Handshakes that come later follow it; `two` is taken. */
+    rep_auth_secret_become(both, two);
+    ck_assert_uint_eq(rep_auth_secret_count(both), 1);
+    ck_assert(!agree(one, both));
+    ck_assert(agree(both, both));
+    rep_auth_secret_free(one);
+    rep_auth_secret_free(both);
+    rep_auth_secret_free(other);
+    memset(bytes, 's', sizeof(bytes));
+    bytes[REP_AUTH_SECRET_MAX] = bytes[2 * REP_AUTH_SECRET_MAX + 1] = '\n';
+    write_file(bytes, sizeof(bytes) - 1, 0600);
+    taken_as(bytes, REP_AUTH_SECRET_MAX);
+    write_file(bytes, sizeof(bytes), 0600);
+    refused("at least 16 bytes, got 1:");
+    write_file("0123456789abcdef\n\n", 18, 0600);
+    refused("at least 16 bytes, got 0:");
+    write_file("0123456789abcdef\nfedcba9876543210\n0123456789abcdef", 50,
+               0600);
+    refused("at most 2 lines");
 }
 END_TEST
 
@@ -369,6 +409,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_file_is_taken_less_one_newline);
     tcase_add_test(t, a_secret_has_16_to_4096_bytes);
+    tcase_add_test(t, a_file_may_hold_two_secrets);
     tcase_add_test(t, a_file_others_can_reach_is_refused);
     tcase_add_test(t, what_is_no_file_is_refused);
     tcase_add_test(t, any_allocation_may_fail);
