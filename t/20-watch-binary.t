@@ -65,6 +65,8 @@ my @cases = (
 sub pattern
 {
     my ($what, $key, @f) = split ' ', $_[0] =~ s/ C / [1-9]\\d* /r;
+    # A second may end between a store and the line that tells of it.
+    $f[2] =~ s/\A[1-9]\d*\z/"(?:$&|" . ($& - 1) . ')'/e if $what eq 'store';
     return "type=item_get key=$key status=$f[0] clsid=$f[1] cfd=\\d+ size=$f[2]"
         if $what eq 'get';
     return "type=item_store key=$key status=$f[0] cmd=$f[1] ttl=$f[2] "

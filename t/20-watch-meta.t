@@ -78,6 +78,7 @@ sub pattern
 {
     my ($what, $key, @f) = split ' ', $_[0] =~ s/NONE/0 0/r;
     $_ = $_ eq 'HERE' ? '[1-9]\d*' : $_ for @f;
+    $f[2] =~ s/\A[1-9]\d*\z/"(?:$&|" . ($& - 1) . ')'/e if $what eq 'store';
     return "type=deleted key=$key cmd=$f[0] clsid=$f[1] size=$f[2]"
         if $what eq 'deleted';
     return "type=item_get key=$key status=$f[0] clsid=$f[1] cfd=\\d+ size=$f[2]"
