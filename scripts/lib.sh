@@ -1,6 +1,15 @@
 # Sourced by check, gates and pair.
 # shellcheck shell=bash
 
+# Makes what configures the tree, unless that is there and new enough.
+need_configure()
+{
+    if ! [ -x configure ] || [ configure.ac -nt configure ] ||
+        ! [ -e Makefile.in ] || [ Makefile.am -nt Makefile.in ]; then
+        ./autogen.sh
+    fi
+}
+
 # configure_tree DIR [ARGUMENT...]: configures the tree in DIR, unless that was
 # done before with the same arguments and the same configure.
 configure_tree()
@@ -8,10 +17,7 @@ configure_tree()
     local dir=$1 stamp
 
     shift
-    if ! [ -x configure ] || [ configure.ac -nt configure ] ||
-        ! [ -e Makefile.in ] || [ Makefile.am -nt Makefile.in ]; then
-        ./autogen.sh || return 1
-    fi
+    need_configure || return 1
     stamp="$* CC=${CC:-} $(cat configure Makefile.in config.h.in | cksum)"
     mkdir -p "$dir" || return 1
     if [ -e "$dir/Makefile" ] && [ -e "$dir/.configured" ] &&
