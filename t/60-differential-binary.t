@@ -16,11 +16,13 @@ use DifferentialBinary qw(binary_session run_binary_session);
 use Memcached;
 
 my $stock = stock();
-for my $options ([], ['-t', 1, '-R', 1], ['-C', '-F']) {
-    my @daemons = (start_memcached(@$options),
-        start_memcached({binary => $stock}, @$options));
+for my $options ([], ['-t', 1, '-R', 1], ['-C', '-F'], ['-B', 'binary', '-t', 2]) {
+    my @daemons = map { spawn_memcached(@$_, @$options) } [], [{binary => $stock}];
+    for my $daemon (@daemons) { # which may hear of no text
+        wait_for { $daemon->alive && $daemon->try_client } 20 or die $daemon->stderr;
+    }
     my @side = map { Binary->new($_->client) } @daemons;
-    compare_each("sessions, options '@$options'", 600, 1800, sub {
+    compare_each("sessions, options '@$options'", 400, 1600, sub {
         my $steps = binary_session($_[0]);
         return map {
             run_binary_session($steps, Binary->new($daemons[$_]->client), $side[$_])

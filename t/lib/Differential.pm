@@ -3,7 +3,7 @@ package Differential;
 # Sends the same bytes to two servers and compares what comes back.
 #
 # A session is a list of steps: a string of bytes, a code reference that is
-# given a function (key -> present cas id) and returns the bytes, so that each
+# given a function (key -> present cas id, or key, 1 -> the one before that) and returns the bytes, so that each
 # server is sent a cas id of its own, or {refused => bytes}: a refused value,
 # whose answer both give. Then ours must have closed, and the other goes on with
 # what is left of the bytes. The session goes on with new connections.
@@ -18,7 +18,8 @@ use Memcached;
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(compare_each compare_steps normalise read_sessions run_session servers stock);
+our @EXPORT_OK = qw(compare_each compare_steps normalise normalise_packets read_sessions
+    run_session servers stock);
 
 my $LONGEST = 240; # seconds for the sessions of a file
 
@@ -83,13 +84,16 @@ sub _send_cut
     return;
 }
 
+# The id of a key, or with $back the one it had when it was asked for before.
 sub _cas_finder
 {
-    my ($side) = @_;
+    my ($server) = @_;
     return sub {
-        my ($key) = @_;
-        my ($value, $flags, $cas) = $side->gets($key);
-        return $cas // 1;
+        my ($key, $back) = @_;
+        my ($value, $flags, $cas) = $server->{side}->gets($key);
+        my $before = $server->{cas}{$key};
+        $server->{cas}{$key} = $cas // 1;
+        return $back && $before ? $before : $cas // 1;
     };
 }
 
@@ -139,7 +143,7 @@ sub run_session
             @ready = ('') x @ready;
             next;
         }
-        @ready = map { $step->(_cas_finder($_->{side})) } @$servers;
+        @ready = map { $step->(_cas_finder($_)) } @$servers;
     }
     my @mains = map { $_->{main} } @$servers;
     _send_cut([map { $_ . "quit\r\n" } @ready], @mains);
@@ -170,7 +174,10 @@ sub normalise
             $line =~ s/ t(\d+)/' t' . int(($1 + 100) \/ 1000)/e;
         }
         # Of an item, what differs with its header, its class and the moment.
-        $line =~ s/ (?:la|cas|cls|size)=\d+//g if $line =~ /\AME /;
+        if ($line =~ /\AME /) {
+            $line =~ s/ (?:la|cas|cls|size)=\d+//g;
+            $line =~ s/ exp=-?\K(\d\d+)/int(($1 + 100) \/ 1000)/e;
+        }
         if ($line =~ /\A(?:VALUE [^ ]+ \d+|VA) (\d+)/) {
             my $value = substr $bytes, $at, $1 + 2;
             $at += $1 + 2;
@@ -181,6 +188,21 @@ sub normalise
         $out .= $line;
     }
     return $out;
+}
+
+# Ids of binary replies become their order, the version a word.
+sub normalise_packets
+{
+    my ($bytes) = @_;
+    my ($text, %seen) = ('');
+    while (length $bytes >= 24) {
+        my ($op, $body) = unpack 'x C x6 N', $bytes;
+        my $packet = substr $bytes, 0, 24 + $body, '';
+        my $cas = substr $packet, 16, 8, '';
+        $cas = $seen{$cas} //= keys %seen if $cas =~ /[^\0]/;
+        $text .= Client::shown($op == 11 ? 'version' : $packet, 500) . " $cas\n";
+    }
+    return $text . Client::shown($bytes, 100);
 }
 
 # --- many sessions -----------------------------------------------------------------

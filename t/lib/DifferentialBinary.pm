@@ -188,6 +188,11 @@ sub text_requests
             'get ' . join(' ', map { _word() } 0 .. rand 4) . "\r\n",
             'gets ' . _word() . "\r\n", 'delete ' . _word() . "\r\n",
             'incr ' . _word() . " 1\r\n", 'touch ' . _word() . " 0\r\n",
+            'gat ' . pick(0, 100, 'x') . ' ' . _word() . "\r\n", "cas k1 0 0 1 4000000000\r\nx\r\n",
+            'mg ' . _word() . pick('', ' v', ' s f v', ' k O9 v', ' q') . "\r\n", 'md ' . _word() . " q\r\n",
+            sprintf("ms %s %d%s\r\n%s\r\n", _word(), length $value, pick('', ' F5', ' q', ' MA'), $value),
+            'ma ' . _word() . pick('', ' v', ' N0 J9 v') . "\r\n", 'append ' . _word() . " 0 0 1\r\nx\r\n",
+            "stats nonsense\r\n", "verbosity 0\r\n", "mn\r\n",
             "version\r\n", "nonsense\r\n",
         )
     } 0 .. rand 4;

@@ -133,11 +133,19 @@ sub _meta_bad
     );
 }
 
+# What is known of an item, and a debugging line of one that is none.
+sub _meta_debug
+{
+    my $key = any_key();
+    return 'me ' . (rand() < 0.9 ? $key : "absent$key") . "\r\n";
+}
+
 sub meta_step
 {
     my $r = rand;
     return
-          $r < 0.40 ? _meta_get()
+          $r < 0.03 ? _meta_debug()
+        : $r < 0.40 ? _meta_get()
         : $r < 0.65 ? _meta_set()
         : $r < 0.75 ? _meta_delete()
         : $r < 0.83 ? _meta_arithmetic()

@@ -111,6 +111,21 @@ sub _cas
     };
 }
 
+# Each with the id that the one before it left, or the one before that.
+sub _chain
+{
+    my $key = any_key();
+    return map {
+        my ($value, $back, $verb) = (any_value(), pick(0, 0, 0, 1), pick('cas', 'cas', 'ms'));
+        sub {
+            my ($cas_of) = @_;
+            my ($n, $cas) = (length $value, $cas_of->($key, $back));
+            return "ms $key $n C$cas c\r\n$value\r\n" if $verb eq 'ms';
+            return "cas $key 0 0 $n $cas\r\n$value\r\ngets $key\r\n";
+        }
+    } 0 .. 1 + rand 3;
+}
+
 sub _odd_cas
 {
     my $key = any_key();
@@ -212,6 +227,10 @@ my @admin = (
     'Set a 0 0 1', 'bogus words here', 'gett a', 'slabs nonsense', 'stats_', "ge\tt a", 'setx a 0 0 1',
     'lru tune 10 20 0.1 2.0', 'lru mode nothing', 'lru temp_ttl x', 'lru_crawler nothing',
     'lru_crawler sleep 1000001', 'lru_crawler sleep 1000000',
+    'lru tune 10 20 0.1', 'lru tune 90 20 0.1 2.0', 'lru tune x 20 0.1 2', 'lru temp_ttl -1', 'lru', 'lru mode',
+    'slabs', 'slabs reassign', 'slabs reassign 1', 'slabs reassign x 1', 'slabs automove', 'slabs automove x',
+    'lru_crawler', 'lru_crawler sleep', 'lru_crawler sleep x', 'lru_crawler tocrawl', 'lru_crawler tocrawl x',
+    'lru_crawler crawl', 'lru_crawler crawl x', 'lru_crawler crawl 0', 'lru_crawler crawl 99', 'cache_memlimit',
     'extstore nothing 5', 'verbosity 0 noreply', 'gets  ' . 'z' x 250,
 );
 
@@ -259,7 +278,8 @@ sub _step
         : $r < 0.70 ? _padding()
         : $r < 0.79 ? _small()
         : $r < 0.84 ? _story()
-        : $r < 0.90 ? _cas()
+        : $r < 0.89 ? _cas()
+        : $r < 0.90 ? _chain()
         : $r < 0.91 ? _odd_cas()
         : $r < 0.985 ? _admin()
         :             _bad_data();
