@@ -155,7 +155,7 @@ struct rep_link_figures {
     uint64_t items_sent, items_received, bytes_sent, bytes_received;
     uint64_t full_copies, partial_copies, received_copies;
     uint64_t full_items, full_bytes;       /* of the first copy: floors, too */
-    uint64_t partial_items, partial_bytes; /* the same; items of later ones */
+    uint64_t partial_items, partial_bytes; /* the same; and of later scans */
     uint64_t conflicts_won, conflicts_lost;
     uint64_t lag_us;     /* last measured: change made to acknowledged */
     uint64_t lag_p99_us; /* of the last 256 */

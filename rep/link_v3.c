@@ -372,7 +372,7 @@ static void fill_copy(struct rep_link *link)
 {
     struct rep_rate *rate = link->env->copy_rate;
     struct rep_out *out = &link->v3.out;
-    size_t before = rep_out_size(out);
+    size_t before = rep_out_size(out), written;
 
     want_scan(link);
     link->held = (link->scanning || is_copying_large(link)) &&
@@ -388,7 +388,12 @@ static void fill_copy(struct rep_link *link)
         rep_out_parts(out);
     }
     fill_scan(link);
-    rep_rate_pay(rate, link->now, rep_out_size(out) - before);
+    written = rep_out_size(out) - before;
+    rep_rate_pay(rate, link->now, written);
+    /* Until then all that is sent counts (rep/link.c). */
+    if (link->figures.announced) {
+        link->figures.partial_bytes += written;
+    }
 }
 
 /* ---- control

@@ -366,6 +366,37 @@ START_TEST(an_overrun_while_linked_is_scanned_for)
 }
 END_TEST
 
+/* Its own bytes, those of a value in parts, too; not the live changes. */
+START_TEST(a_scan_in_the_middle_of_a_link_counts_as_a_partial_copy)
+{
+    uint64_t sent;
+
+    link_up();
+    (void)heard();
+    (void)set_large("live", 1000000);
+    (void)heard();
+    ck_assert_uint_eq(figures().partial_bytes, 0);
+    sent = figures().bytes_sent;
+    ck_assert_uint_gt(sent, 1000000);
+    window = 0;
+    (void)set_large("large", 1000000);
+    (void)set_many("key", 1000);
+    window = SIZE_MAX;
+    (void)heard();
+    ck_assert_uint_eq(figures().partial_copies, 1);
+    ck_assert_uint_ge(figures().partial_items, 1001);
+    ck_assert_uint_gt(figures().partial_bytes, 1000000 + 1000 * 30);
+    ck_assert_uint_lt(figures().partial_bytes, figures().bytes_sent - sent);
+    /* Behind it all is live again. */
+    send_number(FRAME_SCAN_ACK, heard_cursor);
+    (void)heard();
+    sent = figures().partial_bytes;
+    (void)set_many("more", 10);
+    (void)heard();
+    ck_assert_uint_eq(figures().partial_bytes, sent);
+}
+END_TEST
+
 START_TEST(what_is_lost_while_a_scan_runs_is_scanned_for_after_it)
 {
     enum { N = 30000 };
@@ -752,6 +783,8 @@ static void add_beginnings(Suite *s)
     tcase_add_test(small, what_is_missed_later_is_told_later);
     tcase_add_test(small, a_run_that_fell_off_the_log_gets_what_was_lost);
     tcase_add_test(small, an_overrun_while_linked_is_scanned_for);
+    tcase_add_test(small,
+                   a_scan_in_the_middle_of_a_link_counts_as_a_partial_copy);
     tcase_add_test(small,
                    what_is_lost_while_a_scan_runs_is_scanned_for_after_it);
 }
