@@ -48,11 +48,12 @@ size_t options_size(const char *arg, const char *name)
     if (!util_parse_u64(arg, n, &v) || arg[n + (unit > 1)] != '\0') {
         log_fatal(EXIT_FAILURE, "could not parse argument to %s\n", name);
     }
-    if (v > 64 * GIB / unit || v * unit < 4 * KIB) {
+    if (v > SIZE_MAX / unit || v * unit > UINT64_C(64) << 30 ||
+        v * unit < 4 * KIB) {
         log_fatal(EXIT_FAILURE, "%s must be between 4k and 64g, got %s\n", name,
                   arg);
     }
-    return v * unit;
+    return (size_t)v * unit;
 }
 
 /* ---- lists ------------------------------------------------------------ */

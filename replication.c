@@ -623,6 +623,7 @@ static enum next turn(void)
 {
     bool busy = rep_sweep_step(&self.sweep);
     uint64_t read = 0, sent = 0;
+    unsigned copying = 0;
     bool held = false;
 
     rep_log_turn(self.memory.log);
@@ -637,8 +638,10 @@ static enum next turn(void)
         replink_figures(self.lines[i].link, &f);
         read += f.pos;
         sent += f.items_sent;
+        copying += f.copying;
         held = held || f.held;
     }
+    self.copy_rate.sharers = copying;
     self.crowded = sent > self.sent_before + CROWD;
     self.sent_before = sent;
     reap_links();
@@ -654,13 +657,12 @@ static enum next turn(void)
     return sleep_or_turn();
 }
 
-/* While changes come, the log is read every LINGER_NS and not in between,
- * whatever arrives: the workers need not wake us for each change, and an
- * acknowledgement does not make us send the few changes that came since. Only
- * that by which the lag is measured is taken when it comes, once in a while.
- * Where they are many, over 256,000 a second, less often: what a turn costs
- * beside them is then theirs to bear, and of 128,000 lag stays below LINGER_NS.
- * To wait for a timer among events would cost as much as all the rest of a turn
+/* While changes come, the log is read every LINGER_NS, whatever arrives:
+ * workers need not wake us for each change, and acknowledgements do not make us
+ * send the few changes that came since. (Only the one that the lag is measured
+ * by is taken when it comes.) Where changes are many, over 256,000 a second,
+ * half as often: what a turn costs beside them is then theirs to bear. To wait
+ * for a timer among events would cost as much as the rest of a turn
  * (bench/replication-cost). */
 static void pace(void)
 {
@@ -673,7 +675,6 @@ static void pace(void)
             replink_await(self.lines[i].link, until);
         }
     }
-    /* Interrupted: the turn comes early. */
     (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
@@ -735,8 +736,11 @@ bool replication_init(char *error, size_t n)
     }
     self.hints = rep_hints_new(REP_HINTS_RATE);
     self.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (!repmemory_new(&self.memory, reppeer_count()) || self.hints == NULL ||
-        self.wake < 0) {
+    if (self.wake < 0) {
+        (void)snprintf(error, n, "eventfd: %s", strerror(errno));
+        return false;
+    }
+    if (!repmemory_new(&self.memory, reppeer_count()) || self.hints == NULL) {
         (void)snprintf(error, n,
                        "failed to allocate the replication log; "
                        "lower -o rep_log or rep_floors");

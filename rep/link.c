@@ -562,6 +562,7 @@ void rep_link_figures(const struct rep_link *link, struct rep_link_figures *out)
     out->pos = link->pos;
     out->caught_up = link->caught_up;
     out->draining = link->draining;
+    out->copying = link->scanning;
     out->held = link->held;
     if (link->run != NULL) {
         out->items_sent = items_sent(link);

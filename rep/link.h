@@ -40,10 +40,10 @@ struct rep_link_env {
     struct rep_sweep *sweep; /* the edge steps it while it is pending */
     struct rep_log *log;
     struct rep_runs *runs;
-    struct rep_hints *hints;        /* NULL: none are applied */
-    struct rep_auth_secret *secret; /* NULL: everybody is believed */
-    struct rep_rate *copy_rate;     /* of all copies together; NULL: no limit */
-    uint64_t run;                   /* ours */
+    struct rep_hints *hints;          /* NULL: none are applied */
+    struct rep_auth_secret *secret;   /* NULL: everybody is believed */
+    const struct rep_rate *copy_rate; /* of all copies; NULL: no limit */
+    uint64_t run;                     /* ours */
     uint8_t hops_max; /* what has passed more nodes is not passed on */
     /* What this node says of itself now, but for the nonce. */
     void (*hello)(void *ctx, struct wire_hello *out);
@@ -145,7 +145,8 @@ bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
 struct rep_link_figures {
     bool linked, legacy, announced, received, caught_up, draining;
-    bool held;        /* a copy waits for its rate: give it a turn soon */
+    bool copying;     /* a copy is being written */
+    bool held;        /* it waits for its rate: give it a turn soon */
     bool copying_all; /* the first copy of the link is, or was, a full one */
     uint32_t dialect; /* of v3; 0: legacy, or not known */
     int reader;       /* of the log; -1: it never carried changes */

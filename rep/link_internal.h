@@ -80,7 +80,8 @@ struct rep_link {
     uint64_t pos; /* of the log: read up to here */
     bool caught_up;
     bool scan_wanted, scanning;
-    bool held; /* a copy waits for its rate */
+    bool held;         /* a copy waits for its rate */
+    uint64_t copy_due; /* ns: the copy is paid for until then */
     uint64_t scan_version;
     struct rep_scan scan;
     uint64_t copied; /* items written by scans */

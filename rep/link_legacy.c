@@ -147,19 +147,19 @@ static bool begin_scan(struct rep_link *link)
 static void step_scan(struct rep_link *link)
 {
     struct rep_text_out *out = &link->legacy.out;
-    struct rep_rate *rate = link->env->copy_rate;
+    const struct rep_rate *rate = link->env->copy_rate;
     uint64_t items = out->items;
     size_t len = out->len;
     enum rep_scan_status status;
 
-    if (rate != NULL && rate->bytes_s != 0) {
+    if (rep_rate_limits(rate)) {
         out->room = len + REP_TEXT_ROOM;
     }
     rep_legacy_note_scan(link->legacy.apply);
     status = rep_scan_step(&link->scan, link->env->floors, &calls, link);
     link->copied += out->items - items;
     out->room = LINK_OUT_BYTES;
-    rep_rate_pay(rate, link->now,
+    rep_rate_pay(rate, &link->copy_due, link->now,
                  out->len - len + (out->big != NULL ? out->big_left : 0U));
     if (status == REP_SCAN_DONE) {
         link->scanning = false;
@@ -174,8 +174,8 @@ static void fill_scan(struct rep_link *link)
     if (link->scan_wanted && !begin_scan(link)) {
         return;
     }
-    link->held =
-        link->scanning && !rep_rate_allows(link->env->copy_rate, link->now);
+    link->held = link->scanning && !rep_rate_allows(link->env->copy_rate,
+                                                    link->copy_due, link->now);
     if (link->scanning && !link->held && out->big == NULL &&
         out->room - out->len >= REP_TEXT_ROOM) {
         step_scan(link);

@@ -184,6 +184,10 @@ static bool scan_item(void *ctx, struct item *it)
 {
     struct rep_link *link = ctx;
 
+    /* A large value that changed goes before those of the copy. */
+    if (link->v3.nlater > 0 && it->nbytes > FRAME_WHOLE_MAX) {
+        return false;
+    }
     return rep_say_item(&link->v3.say, it) == REP_SAID;
 }
 
@@ -367,29 +371,34 @@ static bool is_copying_large(const struct rep_link *link)
     return link->v3.out.large != NULL && link->v3.large_pos == UINT64_MAX;
 }
 
-/* What a copy writes is limited by its rate: in pieces of a batch. */
+/* What a copy writes is limited by its rate, in pieces of a batch; but for the
+ * rest of a large value whose end another one waits for that is no copy. */
 static void fill_copy(struct rep_link *link)
 {
-    struct rep_rate *rate = link->env->copy_rate;
+    const struct rep_rate *rate = link->env->copy_rate;
     struct rep_out *out = &link->v3.out;
     size_t before = rep_out_size(out), written;
+    bool allowed = rep_rate_allows(rate, link->copy_due, link->now);
+    bool hurries = is_copying_large(link) && link->v3.nlater > 0;
 
     want_scan(link);
-    link->held = (link->scanning || is_copying_large(link)) &&
-                 !rep_rate_allows(rate, link->now);
+    link->held =
+        (link->scanning || is_copying_large(link)) && !allowed && !hurries;
     if (link->held) {
         return;
     }
-    if (rate != NULL && rate->bytes_s != 0 &&
+    if (rep_rate_limits(rate) && !hurries &&
         out->room > before + FRAME_BATCH_MAX) {
         out->room = before + FRAME_BATCH_MAX;
     }
     if (is_copying_large(link)) {
         rep_out_parts(out);
     }
-    fill_scan(link);
+    if (allowed) {
+        fill_scan(link);
+    }
     written = rep_out_size(out) - before;
-    rep_rate_pay(rate, link->now, written);
+    rep_rate_pay(rate, &link->copy_due, link->now, written);
     /* Until then all that is sent counts (rep/link.c). */
     if (link->figures.announced) {
         link->figures.partial_bytes += written;

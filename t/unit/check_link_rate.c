@@ -138,20 +138,84 @@ START_TEST(a_copy_for_a_2x_takes_its_time)
 }
 END_TEST
 
-START_TEST(two_links_share_it)
+/* What changed meanwhile lets the rest of a large value hurry. */
+START_TEST(a_large_value_that_changes_waits_for_one_of_the_copy_only)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "large-%u", i);
+        (void)set_large(name, 1000000);
+    }
+    link_from(false, 0);
+    (void)heard();
+    ck_assert(figures().held);
+    for (unsigned i = 0; i < 20; i++) { /* more than may wait */
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "live-%u", i);
+        (void)set_large(name, 100000);
+    }
+    (void)set("small", "1");
+    ck_assert_ptr_nonnull(strstr(heard(), "item small=1@"));
+    ck_assert(figures().held);
+    ck_assert_uint_ge(heard_value, 1000000 + 20 * 100000);
+    ck_assert_uint_le(heard_value, 1000000 + 20 * 100000 + PIECE + LIVE);
+    for (unsigned ms = 0; figures().held; ms++) {
+        ck_assert_uint_lt(ms, 20000);
+        pass_ms(1);
+        (void)heard();
+    }
+    ck_assert_uint_eq(count(FRAME_COPY_END), 1);
+}
+END_TEST
+
+/* At full speed, too, and while the socket takes little. */
+START_TEST(large_values_of_a_copy_let_changes_pass)
+{
+    rate.bytes_s = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "large-%u", i);
+        (void)set_large(name, 500000);
+    }
+    link_from(false, 0);
+    window = 200000;
+    (void)heard();
+    for (unsigned i = 0; i < 20; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "live-%u", i);
+        (void)set_large(name, 100000);
+    }
+    (void)set("small", "1");
+    window = 3000000 + 2 * PIECE; /* one of the copy, and those that wait */
+    ck_assert_ptr_nonnull(strstr(heard(), "item small=1@"));
+    window = SIZE_MAX;
+    (void)heard();
+    ck_assert_uint_eq(count(FRAME_COPY_END), 1);
+}
+END_TEST
+
+START_TEST(those_who_share_it_get_their_parts)
 {
     struct rep_rate r = {.bytes_s = 1000};
+    uint64_t due[2] = {0, 0};
 
-    ck_assert(rep_rate_allows(&r, 5));
-    rep_rate_pay(&r, 5, 1);
-    ck_assert(!rep_rate_allows(&r, 5 + 999999));
-    ck_assert(rep_rate_allows(&r, 5 + 1000000));
-    rep_rate_pay(&r, 5, 1);
-    ck_assert(!rep_rate_allows(&r, 5 + 1999999));
-    ck_assert(rep_rate_allows(&r, 5 + 2000000));
+    ck_assert(rep_rate_allows(&r, due[0], 5));
+    rep_rate_pay(&r, &due[0], 5, 1);
+    ck_assert_uint_eq(due[0], 5 + 1000000);
+    ck_assert(!rep_rate_allows(&r, due[0], 5 + 999999));
+    ck_assert(rep_rate_allows(&r, due[0], 5 + 1000000));
+    r.sharers = 2;
+    rep_rate_pay(&r, &due[1], 5, 1);
+    ck_assert_uint_eq(due[1], 5 + 2000000);
+    rep_rate_pay(&r, &due[1], 5, 1);
+    ck_assert_uint_eq(due[1], 5 + 4000000);
     r.bytes_s = 0;
-    ck_assert(rep_rate_allows(&r, 0));
-    ck_assert(rep_rate_allows(NULL, 0));
+    ck_assert(rep_rate_allows(&r, due[1], 0));
+    ck_assert(rep_rate_allows(NULL, due[1], 0));
 }
 END_TEST
 
@@ -170,7 +234,10 @@ int main(void)
     tcase_add_test(t, parts_of_a_large_value_count);
     tcase_add_test(t, a_large_value_that_changes_does_not);
     tcase_add_test(t, a_copy_for_a_2x_takes_its_time);
-    tcase_add_test(t, two_links_share_it);
+    tcase_add_test(t,
+                   a_large_value_that_changes_waits_for_one_of_the_copy_only);
+    tcase_add_test(t, large_values_of_a_copy_let_changes_pass);
+    tcase_add_test(t, those_who_share_it_get_their_parts);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
