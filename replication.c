@@ -735,11 +735,6 @@ bool replication_init(char *error, size_t n)
         settings.rep_floors = rep_floor_default_bytes(settings.maxbytes);
     }
     self.hints = rep_hints_new(REP_HINTS_RATE);
-    self.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (self.wake < 0) {
-        (void)snprintf(error, n, "eventfd: %s", strerror(errno));
-        return false;
-    }
     if (!repmemory_new(&self.memory, reppeer_count()) || self.hints == NULL) {
         (void)snprintf(error, n,
                        "failed to allocate the replication log; "
@@ -778,7 +773,8 @@ static bool make_base(void)
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     self.base = event_base_new_with_config(config);
     event_config_free(config);
-    if (self.base == NULL) {
+    self.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self.base == NULL || self.wake < 0) {
         return false;
     }
     self.woken =
