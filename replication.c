@@ -823,7 +823,7 @@ bool replication_start(void (*on_serve)(void *ctx), void *ctx, char *error,
                  .secret = reptrust_secret(),
                  .run = self.memory.run,
                  /* Around a ring of all that are known, and once more. */
-                 .hops_max = (uint8_t)(reppeer_count() + 2),
+                 .hops_max = (uint8_t)(2 * (reppeer_count() + 2)),
                  .hello = say_hello,
                  .event = post},
         .base = self.base,

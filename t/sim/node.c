@@ -579,6 +579,15 @@ void sim_node_reset(void)
     sim_memory_select(selected);
 }
 
+/* Few, so that some are the same; but the ends of a chain have others, since
+ * they may meet the middle at one time and never hear of each other. */
+static uint8_t draw_slot(unsigned node)
+{
+    unsigned slot = sim_below(4);
+
+    return (uint8_t)(sim_has(SIM_CHAIN) && node == 2 ? slot + 4 : slot);
+}
+
 static void new_store(const struct sim_node *n)
 {
     struct store_config config = store_config_default();
@@ -588,7 +597,7 @@ static void new_store(const struct sim_node *n)
     if (!store_init(&config)) {
         abort();
     }
-    version_init(VERSION_HYBRID, (uint8_t)sim_below(4));
+    version_init(VERSION_HYBRID, draw_slot(n->id));
 }
 
 static void watch_store(struct sim_node *n)
@@ -656,7 +665,7 @@ static void go_on(struct sim_node *n)
     struct rep_keep parts = parts_of(n);
     uint64_t last = version_last();
 
-    version_init(VERSION_HYBRID, (uint8_t)sim_below(4));
+    version_init(VERSION_HYBRID, draw_slot(n->id));
     version_observe(last);
     sim_keeping = true;
     if (!rep_keep_load(&parts, kept[n->id].p, kept[n->id].n)) {
@@ -713,7 +722,7 @@ void sim_node_start(unsigned node)
                                    .log = n->log,
                                    .runs = n->runs,
                                    .run = n->run,
-                                   .hops_max = (uint8_t)(n->npeers + 2),
+                                   .hops_max = (uint8_t)(2 * (n->npeers + 2)),
                                    .hello = hello,
                                    .event = post,
                                    .ctx = n};

