@@ -366,14 +366,17 @@ static void check_item(unsigned node, unsigned key, const struct newest *w)
     }
 }
 
-/* The ends of a chain drew in one slot, which they may: then one version may be
- * of two writes. */
-static bool ends_shared_slot(void)
+/* Two nodes of a chain drew in one slot, which they may before they link: then
+ * one version may be of two writes. Neighbours settle that by the bytes; what
+ * is beyond hears of the version alone. */
+static bool chain_shared_slot(void)
 {
     bool shared = false;
 
     for (unsigned i = 0; i < 4 && sim_has(SIM_CHAIN); i++) {
-        shared = shared || (drew_in[0][i] & drew_in[2][i]) != 0;
+        shared = shared || (drew_in[0][i] & drew_in[1][i]) != 0 ||
+                 (drew_in[0][i] & drew_in[2][i]) != 0 ||
+                 (drew_in[1][i] & drew_in[2][i]) != 0;
     }
     return shared;
 }
@@ -523,7 +526,7 @@ void sim_oracle_check(void)
         for (unsigned n = 0; n < sim_plan.nodes; n++) {
             check_item(n, k, &w);
         }
-        for (unsigned n = 1; n < sim_plan.nodes && !ends_shared_slot(); n++) {
+        for (unsigned n = 1; n < sim_plan.nodes && !chain_shared_slot(); n++) {
             compare(0, n, k, &w);
         }
         if (is_owed(&w)) {
