@@ -263,18 +263,29 @@ static bool say_hash(struct rep_say *say, const struct rep_log_entry *e)
                          e->hops);
 }
 
+/* The entry so far ahead, if its key will be looked up. */
+static const struct rep_log_entry *ahead(const struct rep_log_batch *batch,
+                                         unsigned i)
+{
+    const struct rep_log_entry *e = i < batch->n ? &batch->entry[i] : NULL;
+
+    return e != NULL && e->fresh == 0 && e->op != REP_LOG_OP_FLOOR ? e : NULL;
+}
+
 void rep_say_ahead(const struct rep_log_batch *batch, unsigned i)
 {
-    if (i + AHEAD_STRIPE < batch->n &&
-        batch->entry[i + AHEAD_STRIPE].fresh == 0) {
-        store_prefetch_stripe(batch->entry[i + AHEAD_STRIPE].hv);
+    const struct rep_log_entry *e = ahead(batch, i + AHEAD_STRIPE);
+
+    if (e != NULL) {
+        store_prefetch_stripe(e->hv);
     }
-    if (i + AHEAD_BUCKET < batch->n &&
-        batch->entry[i + AHEAD_BUCKET].fresh == 0) {
-        store_prefetch_bucket(batch->entry[i + AHEAD_BUCKET].hv);
+    e = ahead(batch, i + AHEAD_BUCKET);
+    if (e != NULL) {
+        store_prefetch_bucket(e->hv);
     }
-    if (i + AHEAD_ITEM < batch->n && batch->entry[i + AHEAD_ITEM].fresh == 0) {
-        store_prefetch_place(batch->entry[i + AHEAD_ITEM].place);
+    e = ahead(batch, i + AHEAD_ITEM);
+    if (e != NULL) {
+        store_prefetch_place(e->place);
     }
 }
 
