@@ -2,9 +2,12 @@
 
 #include "items.h"
 
-/* Below this the classes are closer together: small items are many, and what
- * a wide step wastes there is most of the memory. */
+/* Below the first of these the classes are closer together: small items are
+ * many, and what a wide step wastes there is most of the memory. From it on
+ * chunks take what is left of their page. From the second on few chunks fit in
+ * a page, and classes are somewhat closer together again. */
 #define FINE_STEP_LIMIT  (4 * KIB)
+#define LARGE_STEP_LIMIT (64 * KIB)
 #define CLASS_TABLE_UNIT 8
 
 static size_t chunks[SLABS_CLASS_MAX + 1];        /* [c] bytes, from 1 on */
@@ -37,16 +40,35 @@ static void take_sizes(const struct slabs_config *config)
     add_class(config->chunk_max);
 }
 
+/* The largest chunk of which as many fit in a page. */
+static size_t fill_page(size_t chunk)
+{
+    return SLABS_PAGE / (SLABS_PAGE / chunk) / CLASS_TABLE_UNIT *
+           CLASS_TABLE_UNIT;
+}
+
+static double step_from(size_t chunk, double factor)
+{
+    if (chunk < FINE_STEP_LIMIT) {
+        return 1.0 + 0.4 * (factor - 1.0);
+    }
+    return chunk < LARGE_STEP_LIMIT ? factor : 1.0 + 0.6 * (factor - 1.0);
+}
+
 static void make_classes(const struct slabs_config *config)
 {
-    double fine = 1.0 + 0.4 * (config->factor - 1.0);
     size_t size = round_up(32 + config->chunk_min);
 
     last_class = 0;
     while (last_class < SLABS_CLASS_MAX - 1) {
-        double step = size < FINE_STEP_LIMIT ? fine : config->factor;
-        size_t next = round_up((size_t)((double)size * step));
+        double step;
+        size_t next;
 
+        if (size >= FINE_STEP_LIMIT && size <= SLABS_PAGE) {
+            size = fill_page(size);
+        }
+        step = step_from(size, config->factor);
+        next = round_up((size_t)((double)size * step));
         if ((double)size > (double)config->chunk_max / step) {
             break;
         }

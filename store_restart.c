@@ -46,7 +46,7 @@ static void settings_of(const struct store_config *config,
         (void)snprintf(out->slab_config, RESTART_META_TEXT, "%.10g",
                        config->growth_factor);
     }
-    (void)snprintf(out->layout, RESTART_META_TEXT, "repcached-1-%s",
+    (void)snprintf(out->layout, RESTART_META_TEXT, "repcached-2-%s",
                    version_is_hybrid() ? "hybrid" : "counting");
 }
 

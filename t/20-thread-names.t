@@ -20,7 +20,7 @@ sub names
     for my $file (glob '/proc/' . $mc->pid . '/task/*/comm') {
         open my $fh, '<', $file or next;    # it may have ended
         chomp(my $name = readline $fh);
-        $count{$name}++;
+        $count{$name}++ if $name =~ /\Amc-/; # a sanitizer may have one more
     }
     return \%count;
 }
@@ -33,7 +33,7 @@ my %each = (
 );
 for my $option (sort keys %each) {
     my $mc   = start_memcached('-t', 3, $option ne '' ? ('-o', $option) : ());
-    my %want = (%{$each{$option}}, %rep, memcached => 1);
+    my %want = (%{$each{$option}}, %rep);
     wait_for { my $n = names($mc); join(' ', map { "$_ $n->{$_}" } sort keys %$n)
         eq join ' ', map { "$_ $want{$_}" } sort keys %want } 5;
     is_deeply names($mc), \%want, "-o $option";

@@ -27,6 +27,10 @@ START_TEST(default_table_has_61_classes_up_to_chunk_max)
     for (unsigned i = 2; i <= 61; i++) {
         ck_assert_uint_gt(slabs_chunk_size(i), slabs_chunk_size(i - 1));
         ck_assert_uint_eq(slabs_chunk_size(i) % 8, 0);
+        if (slabs_chunk_size(i) > 4 * KIB) { /* they fill their page */
+            ck_assert_uint_lt(MIB % slabs_chunk_size(i),
+                              8 * (MIB / slabs_chunk_size(i)));
+        }
     }
     ck_assert_uint_eq(slabs_chunk_size(0), 0);
     ck_assert_uint_eq(slabs_chunk_size(62), 0);
