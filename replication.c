@@ -74,7 +74,7 @@ static struct {
     bool stopping, ended;            /* [r] */
     uint64_t read_before;            /* [r] sum of the positions, last turn */
     uint64_t sent_before;            /* [r] sum of the items sent, last turn */
-    bool crowded;                    /* [r] many came in the last turn */
+    unsigned lingers;                /* [r] of LINGER_NS until the next turn */
     uint64_t published_at;           /* [r] ns */
     struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
@@ -642,7 +642,8 @@ static enum next turn(void)
         held = held || f.held;
     }
     self.copy_rate.sharers = copying;
-    self.crowded = sent > self.sent_before + CROWD;
+    self.lingers = sent > self.sent_before + CROWD ? 2 : 1;
+    self.lingers *= held && read == self.read_before ? 6 : 1;
     self.sent_before = sent;
     reap_links();
     rep_runs_move(self.memory.runs);
@@ -658,15 +659,15 @@ static enum next turn(void)
 }
 
 /* While changes come, the log is read every LINGER_NS, whatever arrives:
- * workers need not wake us for each change, and acknowledgements do not make us
- * send the few changes that came since. (Only the one that the lag is measured
- * by is taken when it comes.) Where changes are many, over 256,000 a second,
- * half as often: what a turn costs beside them is then theirs to bear. To wait
- * for a timer among events would cost as much as the rest of a turn
- * (bench/replication-cost). */
+ * workers need not wake us for each, and acknowledgements do not make us send
+ * the few that came since. (Only the one that the lag is measured by is taken
+ * when it comes.) Over 256,000 a second, half as often: what a turn costs
+ * beside them is then theirs to bear; where a copy waits for its rate, and
+ * nothing changes, a sixth as often. To wait for a timer among events would
+ * cost as much as the rest of a turn (bench/replication-cost). */
 static void pace(void)
 {
-    uint64_t until = clock_mono().ns + (self.crowded ? 2U : 1U) * LINGER_NS;
+    uint64_t until = clock_mono().ns + self.lingers * LINGER_NS;
     const struct timespec t = {.tv_sec = (time_t)(until / 1000000000),
                                .tv_nsec = (long)(until % 1000000000)};
 
