@@ -554,7 +554,7 @@ static bool put_off(struct rep_link *link, const struct rep_log_entry *e)
     later = &v->later[v->nlater++];
     later->entry = *e;
     later->entry.pos = link->pos;
-    later->entry.fresh = 0;
+    later->entry.fresh = 0; /* it goes with the entry's own position */
     memcpy(later->key, e->key, e->nkey);
     return true;
 }

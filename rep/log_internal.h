@@ -19,10 +19,9 @@
 #include "rep/log.h"
 
 /*
- * A record is {version 8, nkey, op, source, target, hops, place 5,
- * fresh 2, key}. It
- * begins at position modulo `bytes` and never wraps: the ring has room for
- * the longest one behind its end, and the next record begins where this one
+ * A record is {version 8, nkey, op, source, target, hops, place 5, fresh 2,
+ * key}. It begins at position modulo `bytes` and never wraps: the ring has room
+ * for the longest one behind its end, and the next record begins where this one
  * would have ended had it wrapped.
  *
  * The least version of each segment of positions is kept beside: the low mark
@@ -81,8 +80,8 @@ struct rep_log {
     atomic_bool relay; /* [a] */
 
     /* What it rarely writes. */
-    _Alignas(
-        LOG_CACHE_LINE) uint64_t least[LOG_SEGMENTS]; /* [R] versions, or MAX */
+    /* [R] versions, or MAX */
+    _Alignas(LOG_CACHE_LINE) uint64_t least[LOG_SEGMENTS];
     uint64_t unlost_at;   /* [R] least acked of those that lost nothing */
     uint64_t lost_below;  /* [R] greatest lost_version of the others */
     bool touches_lost;    /* [R] all the others have lost_touch */
