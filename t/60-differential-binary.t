@@ -22,7 +22,7 @@ for my $options ([], ['-t', 1, '-R', 1], ['-C', '-F'], ['-B', 'binary', '-t', 2]
         wait_for { $daemon->alive && $daemon->try_client } 20 or die $daemon->stderr;
     }
     my @side = map { Binary->new($_->client) } @daemons;
-    compare_each("sessions, options '@$options'", 400, 1600, sub {
+    compare_each("sessions, options '@$options'", 600, 2400, sub {
         my $steps = binary_session($_[0]);
         return map {
             run_binary_session($steps, Binary->new($daemons[$_]->client), $side[$_])

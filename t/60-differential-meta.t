@@ -18,6 +18,6 @@ use Memcached;
 
 stock();
 my $servers = servers();
-compare_each('sessions', 900, 900,
+compare_each('sessions', 2600, 2600,
     sub { compare_steps(text_session($_[0], \&meta_step, 0.8), $servers) });
 done_testing;

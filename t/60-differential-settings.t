@@ -20,7 +20,7 @@ stock();
 my @options = (['-t', 1, '-R', 1], ['-C', '-F'], ['-I', '2m', '-D', '.'], ['-B', 'ascii', '-M']);
 for my $options (@options) {
     my $servers = servers(@$options);
-    compare_each("sessions, options '@$options'", 250, 250 * @options,
+    compare_each("sessions, options '@$options'", 600, 600 * @options,
         sub { compare_steps(text_session($_[0], \&meta_step, 0.2), $servers) });
     $_->{daemon}->stop for @$servers;
 }

@@ -17,5 +17,5 @@ use Memcached;
 
 stock();
 my $servers = servers();
-compare_each('sessions', 900, 900, sub { compare_steps(text_session($_[0]), $servers) });
+compare_each('sessions', 3200, 3200, sub { compare_steps(text_session($_[0]), $servers) });
 done_testing;

@@ -30,14 +30,14 @@ sub replies
     return normalise(join '', map { "<\n$_>\n" } grep { length } $u->messages($requests));
 }
 
-compare_each('datagrams', 1100, 1600, sub {
+compare_each('datagrams', 1200, 1700, sub {
     my $requests = text_requests();
     my $before   = $requests =~ s/^nonsense\r\n.*//msr;
     return (replies($udp[0], $requests), replies($udp[1], $before),
         Client::shown($requests, 300));
 });
 # Frames of all kinds. What is a part of a request is none.
-compare_each('frames', 100, 1600, sub {
+compare_each('frames', 100, 1700, sub {
     my %frame = map { $_->[0] => pick(@{$_->[1]}) }
         [seq => [0, 0, 1, 2, 65_535]], [count => [0, 1, 1, 1, 2, 65_535]], [reserved => [0, 7, 65_535]];
     my $request = pick("version\r\n", "mn\r\n", "get k1\r\n", '');
@@ -45,7 +45,7 @@ compare_each('frames', 100, 1600, sub {
 });
 
 # A packet in a datagram: what is behind an error 1.6.18 loses at times.
-compare_each('datagrams of packets', 400, 1600, sub {
+compare_each('datagrams of packets', 400, 1700, sub {
     my ($packet) = grep { !ref $_ && length $_ < 20_000 && length $_ == 24 + unpack 'x8 N', $_ }
         @{binary_session($_[0])};
     $packet //= '';
