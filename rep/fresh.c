@@ -73,6 +73,7 @@ uint16_t rep_fresh_put(struct rep_fresh *fresh,
         return 0;
     }
     n = frame_item(p + LENGTH, &(struct frame_msg){
+                                   .type = FRAME_ITEM,
                                    .bits = rep_fresh_bits(it->bits),
                                    .nkey = it->nkey,
                                    .flags = item_flags(it),

@@ -1,6 +1,5 @@
 /*
- * rep_log - the bounded log of changes: versions and keys; of values only those
- * of this moment (rep/fresh).
+ * rep_log - the bounded log of changes: versions and keys (values: rep/fresh).
  *
  * Workers append through the observer of the store; the replication thread
  * reads. A position is a byte offset in an endless stream, of which the last
@@ -194,6 +193,7 @@ struct rep_log_stats {
 };
 
 void rep_log_stats(struct rep_log *log, struct rep_log_stats *out);
+
 /* Bytes after `pos`: how far a reader is behind. */
 uint64_t rep_log_behind(struct rep_log *log, uint64_t pos);
 
