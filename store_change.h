@@ -46,10 +46,6 @@ struct store_observer {
     void (*removed)(void *ctx, const char *key, size_t nkey, uint64_t version);
     /* Nothing older than this may be stored for the key; 0: anything. */
     uint64_t (*floor)(void *ctx, const char *key, size_t nkey);
-    /* Nothing older than `version` may be stored for the key from now on.
-     * Returns false when that was known already. */
-    bool (*raise_floor)(void *ctx, const char *key, size_t nkey,
-                        uint64_t version);
 };
 
 #endif

@@ -298,15 +298,6 @@ static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
                : 0;
 }
 
-static bool on_raise_floor(void *ctx, const char *key, size_t nkey,
-                           uint64_t version)
-{
-    struct rep_log *log = ctx;
-
-    version_observe(version);
-    return rep_floor_raise(log->floors, hash_key_agreed(key, nkey), version);
-}
-
 /* ---- life --------------------------------------------------------------- */
 
 struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors)
@@ -334,8 +325,7 @@ struct rep_log *rep_log_new(size_t bytes, struct rep_floor *floors)
     log->observer = (struct store_observer){.ctx = log,
                                             .change = on_change,
                                             .removed = on_removed,
-                                            .floor = on_floor,
-                                            .raise_floor = on_raise_floor};
+                                            .floor = on_floor};
     lock_take(&log->lock, LOCK_REP_LOG);
     readers_changed_locked(log);
     lock_drop(&log->lock, LOCK_REP_LOG);

@@ -103,15 +103,6 @@ static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
     return o->floor(o->ctx, key, nkey);
 }
 
-static bool on_raise_floor(void *ctx, const char *key, size_t nkey,
-                           uint64_t version)
-{
-    struct sim_node *n = ctx;
-    const struct store_observer *o = rep_log_observer(n->log);
-
-    return o->raise_floor(o->ctx, key, nkey, version);
-}
-
 /* ---- links ------------------------------------------------------------------
  */
 
@@ -605,8 +596,7 @@ static void watch_store(struct sim_node *n)
     n->observer = (struct store_observer){.ctx = n,
                                           .change = on_change,
                                           .removed = on_removed,
-                                          .floor = on_floor,
-                                          .raise_floor = on_raise_floor};
+                                          .floor = on_floor};
     store_observe(&n->observer);
 }
 

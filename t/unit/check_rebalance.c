@@ -42,20 +42,10 @@ static uint64_t on_floor(void *ctx, const char *key, size_t nkey)
     return 0;
 }
 
-static bool on_raise(void *ctx, const char *key, size_t nkey, uint64_t version)
-{
-    (void)ctx;
-    (void)key;
-    (void)nkey;
-    (void)version;
-    return true;
-}
-
 static const struct store_observer observer = {
     .change = on_change,
     .removed = on_removed,
     .floor = on_floor,
-    .raise_floor = on_raise,
 };
 
 static void start(size_t limit, bool evict)
