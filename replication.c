@@ -648,7 +648,7 @@ static enum next turn(void)
     reap_links();
     rep_runs_move(self.memory.runs);
     publish_sometimes();
-    if (busy) {
+    if (busy || rep_sweep_pending(&self.sweep)) {
         return NEXT_TURN;
     }
     if (self.stopping || held || read != self.read_before) {

@@ -439,8 +439,21 @@ void replink_refuse(struct replink *self, enum wire_refusal refusal)
     settle(self);
 }
 
+/* From here on rep/core judges silence. The kernel would also end a link whose
+ * peer is well and takes nothing for long: it may sweep (rep/link.h). */
+static void trust_core(const struct replink *self)
+{
+    int none = 0;
+
+    (void)setsockopt(self->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &none,
+                     sizeof(none));
+}
+
 bool replink_begin(struct replink *self, bool legacy, uint64_t unlinked_since)
 {
+    if (!legacy) {
+        trust_core(self);
+    }
     return rep_link_begin(self->link, legacy, unlinked_since) &&
            follow_reading(self);
 }

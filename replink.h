@@ -2,9 +2,8 @@
  * replink - the socket of one connection of replication.
  *
  * Moves bytes between the socket and rep/link, which knows what they mean.
- * Reading never stops because writing is blocked, except that a connection
- * not yet linked reads no more than its first line. Work comes in bounded
- * slices: replink_turn.
+ * Reads as long as rep/link does, whether or not writing is blocked. Work
+ * comes in bounded slices: replink_turn.
  *
  * Layer:     5. Includes layers 0-4.
  * Threads:   the replication thread.

@@ -619,9 +619,19 @@ static enum rep_apply_status run(struct rep_apply *ap, const struct gather *g)
     return status;
 }
 
+/* What is to follow a body that was applied. */
+static enum rep_apply_status applied(const struct rep_apply *ap,
+                                     uint64_t floors)
+{
+    return ap->stats.floors > floors && rep_sweep_is_full(ap->config.sweep)
+               ? REP_APPLY_FULL
+               : REP_APPLY_OK;
+}
+
 enum rep_apply_status rep_apply_body(struct rep_apply *ap, struct rd *body)
 {
     uint64_t limit = version_at_ms(clock_ms() + REP_APPLY_AHEAD_MS + 1);
+    uint64_t floors = ap->stats.floors;
     enum rep_apply_status status, gathered;
     struct gather g = {.end = false};
 
@@ -632,5 +642,8 @@ enum rep_apply_status rep_apply_body(struct rep_apply *ap, struct rd *body)
         gathered = gather(ap, body, limit, &g);
         status = run(ap, &g);
     } while (status == REP_APPLY_OK && gathered == REP_APPLY_OK && !g.end);
-    return status == REP_APPLY_OK ? gathered : status;
+    if (status != REP_APPLY_OK || gathered != REP_APPLY_OK) {
+        return status != REP_APPLY_OK ? status : gathered;
+    }
+    return applied(ap, floors);
 }

@@ -69,6 +69,8 @@ void rep_apply_shift(struct rep_apply *ap, int32_t seconds);
 
 enum rep_apply_status {
     REP_APPLY_OK,      /* all of it is applied */
+    REP_APPLY_FULL,    /* so it is, but it brought floors by hash: no more of
+                        * that peer as long as rep_sweep_is_full */
     REP_APPLY_STOPPED, /* `control` said so; what follows was not looked at */
     REP_APPLY_BAD,     /* not the protocol: close the link */
     REP_APPLY_CLOCK,   /* a version too far ahead: close the link */

@@ -126,7 +126,7 @@ static void feed(struct rep_link *link)
 bool rep_link_reads(const struct rep_link *link)
 {
     return link->phase == LINK_FIRST || link->phase == LINK_PROOF ||
-           link->phase == LINK_LINKED;
+           (link->phase == LINK_LINKED && !link->unfed);
 }
 
 struct iovec rep_link_room(struct rep_link *link)
@@ -156,10 +156,21 @@ void link_copy_received(struct rep_link *link)
     link_tell(link, REP_EV_COPY_RECEIVED);
 }
 
+/* While floors by hash wait to be carried out: it is not the peer that is
+ * silent, we do not listen. */
+static void feed_later(struct rep_link *link)
+{
+    if (rep_sweep_is_full(link->env->sweep)) {
+        link_tell(link, REP_EV_HEARD);
+    } else {
+        feed(link);
+    }
+}
+
 void rep_link_work(struct rep_link *link)
 {
     if (link->phase == LINK_LINKED && link->unfed) {
-        feed(link);
+        feed_later(link);
     }
     /* The copy counts when floors that came by hash are carried out. */
     if (link->phase == LINK_LINKED && link->end_came &&

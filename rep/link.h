@@ -6,10 +6,12 @@
  * Knows how, not whether: it tells what it sees as events of rep/core and
  * does what the edge passes on from there. Input is taken whether or not
  * output is blocked, except that a connection not yet linked takes no more
- * than its first line. The edge owns the connection: it hands over what it
- * read (rep_link_room, rep_link_got), sends what rep_link_out gives, from the
- * first words on, and closes when rep_link_is_closed after any call, but first
- * sends once what rep_link_out gives then: the last words.
+ * than its first line, and one that brought many floors by hash nothing until
+ * the sweep, which waits for nobody, has room for more. The edge owns the
+ * connection: it hands over what it read (rep_link_room, rep_link_got), sends
+ * what rep_link_out gives, from the first words on, and closes when
+ * rep_link_is_closed after any call, but first sends once what rep_link_out
+ * gives then: the last words.
  *
  * Layer:     4. Includes rep/{auth,core,floor,hints,log,runs,sweep,wire}.h.
  * Threads:   the replication thread.
@@ -105,7 +107,8 @@ void rep_link_drain(struct rep_link *link);
 
 /* ---- in --------------------------------------------------------------- */
 
-/* False: what comes waits in the kernel until rep/core has decided. */
+/* False: what comes waits in the kernel, until rep/core has decided or
+ * rep_link_work finds the sweep no longer full. */
 bool rep_link_reads(const struct rep_link *link) MUST_CHECK;
 
 /* Where the next bytes go; never empty while rep_link_reads. */
@@ -114,7 +117,8 @@ struct iovec rep_link_room(struct rep_link *link);
 /* `n` bytes came there, at `now` (nanoseconds, monotonic). */
 void rep_link_got(struct rep_link *link, size_t n, uint64_t now);
 
-/* Carries on with what arrived before. */
+/* Carries on with what arrived before; while it reads nothing because the
+ * sweep is full tells rep/core each time that the peer is there. */
 void rep_link_work(struct rep_link *link);
 
 /* ---- out -------------------------------------------------------------- */

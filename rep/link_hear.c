@@ -391,6 +391,9 @@ static bool take_batch(struct rep_link *link, const uint8_t *p,
     switch (rep_apply_body(link->v3.apply, &batch->body)) {
     case REP_APPLY_OK:
         return link->phase == LINK_LINKED;
+    case REP_APPLY_FULL:
+        link->unfed = true;
+        return link->phase == LINK_LINKED;
     case REP_APPLY_STOPPED:
         return false;
     case REP_APPLY_BAD:
@@ -420,7 +423,7 @@ void link_v3_feed(struct rep_link *link)
             }
             at += batch.used;
         }
-    } while (status == FRAME_OK);
+    } while (status == FRAME_OK && !link->unfed);
     if (status == FRAME_BAD) {
         (void)malformed(link);
         return;

@@ -57,7 +57,7 @@ struct rep_link {
     /* in */
     char *in; /* `first` until linked */
     size_t in_len, in_room;
-    bool unfed;    /* bytes in `in` that nobody looked at */
+    bool unfed;    /* `in` waits to be looked at; no more is read */
     bool end_came; /* the peer's copy; counts when the sweep is done */
 
     /* the first words, and the last */

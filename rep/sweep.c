@@ -6,9 +6,8 @@
 #include "base/hash.h"
 
 enum {
-    SWEEP_ITEMS = 4096, /* items looked at by one step */
-    SWEEP_KEYS = 64,    /* items removed by one step */
-    FIRST_SIZE = 256    /* places of a set */
+    SWEEP_KEYS = 64, /* items removed by one step */
+    FIRST_SIZE = 256 /* places of a set */
 };
 
 /* ---- sets -----------------------------------------------------------------
@@ -76,7 +75,8 @@ static void clear(struct rep_sweep_set *set)
 
 void rep_sweep_init(struct rep_sweep *s)
 {
-    *s = (struct rep_sweep){0};
+    *s = (struct rep_sweep){.floors = REP_SWEEP_FLOORS,
+                            .items = REP_SWEEP_ITEMS};
 }
 
 void rep_sweep_fini(struct rep_sweep *s)
@@ -87,9 +87,6 @@ void rep_sweep_fini(struct rep_sweep *s)
 
 bool rep_sweep_ask(struct rep_sweep *s, uint64_t hash, uint64_t version)
 {
-    while (s->next.n >= REP_SWEEP_FLOORS) {
-        (void)rep_sweep_step(s);
-    }
     return add(&s->next, hash, version);
 }
 
@@ -147,7 +144,7 @@ bool rep_sweep_step(struct rep_sweep *s)
     }
     f.floors = &s->now;
     f.n = 0;
-    (void)store_walk(&s->cursor, SWEEP_ITEMS, visit, &f);
+    (void)store_walk(&s->cursor, s->items, visit, &f);
     for (unsigned i = 0; i < f.n; i++) {
         struct store_key key = store_key(f.list[i].key, f.list[i].nkey);
 

@@ -5,7 +5,8 @@
  * removes what such floors forbid, some thousands of items a step. It belongs
  * to the node, not to a link: a floor that has come stands, whether or not
  * the link that brought it still does. Floors are kept here until they are
- * carried out: the table of floors may let go of them before.
+ * carried out: the table of floors may let go of them before. Their number is
+ * bounded: who brings many waits while rep_sweep_is_full.
  *
  * Layer:     4. Includes store.h.
  * Threads:   the replication thread.
@@ -23,8 +24,10 @@
 #include "base/util.h"
 #include "store.h"
 
-/* Floors kept at most; what is more waits for a whole walk. */
+/* With so many for the next walk it is full. */
 #define REP_SWEEP_FLOORS ((size_t)1 << 19)
+/* Items looked at by one step. */
+#define REP_SWEEP_ITEMS 4096
 
 /* A set of floors by hash, open addressing. */
 struct rep_sweep_set {
@@ -36,6 +39,7 @@ struct rep_sweep_set {
 };
 
 struct rep_sweep {
+    size_t floors, items; /* of the above; tests set less */
     bool walking;
     struct store_cursor cursor;
     struct rep_sweep_set now;  /* of the walk */
@@ -45,10 +49,16 @@ struct rep_sweep {
 void rep_sweep_init(struct rep_sweep *s);
 void rep_sweep_fini(struct rep_sweep *s);
 
-/* A floor has come by hash. Without memory for it, or with too many, it takes
- * as long as the walk under way. False: out of memory, it is not kept. */
+/* A floor has come by hash. False: out of memory, it is not kept. */
 bool rep_sweep_ask(struct rep_sweep *s, uint64_t hash,
                    uint64_t version) MUST_CHECK;
+
+/* True: who brings floors stops behind the batch that it is at, or they would
+ * have no bound. Steps alone end that. */
+static inline bool rep_sweep_is_full(const struct rep_sweep *s)
+{
+    return s->next.n >= s->floors;
+}
 
 /* True until all that was asked for is carried out. */
 static inline bool rep_sweep_pending(const struct rep_sweep *s)

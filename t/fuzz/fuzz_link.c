@@ -174,6 +174,7 @@ static void start(void)
     w.runs = rep_runs_new(w.log, 1);
     store_observe(rep_log_observer(w.log));
     rep_sweep_init(&w.sweep);
+    w.sweep.floors = 2;
     if (w.hints == NULL) {
         w.hints = rep_hints_new(REP_HINTS_RATE);
     }
@@ -304,11 +305,20 @@ static void turn(void)
 
 /* ---- what the peer says ------------------------------------------------- */
 
+/* Unless it has ended; what the sweep makes wait is bounded. */
+static bool reads(void)
+{
+    while (!rep_link_reads(w.link) && rep_sweep_pending(&w.sweep)) {
+        turn();
+    }
+    return rep_link_reads(w.link);
+}
+
 static void hear(const void *p, size_t n)
 {
     const char *from = p;
 
-    while (n > 0 && rep_link_reads(w.link)) {
+    while (n > 0 && reads()) {
         struct iovec room = rep_link_room(w.link);
         size_t part = room.iov_len < w.cut ? room.iov_len : w.cut;
 

@@ -514,6 +514,7 @@ bool sim_node_turn(unsigned node)
         rep_runs_move(n->runs);
     }
     sim_node_settle(node);
+    busy = busy || (n->up && rep_sweep_pending(&n->sweep));
     n->idle_at = busy ? 0 : sim_now;
     return busy;
 }
@@ -717,6 +718,8 @@ void sim_node_start(unsigned node)
                                    .event = post,
                                    .ctx = n};
     rep_sweep_init(&n->sweep);
+    n->sweep.floors = 1 + sim_below(4);
+    n->sweep.items = 1 + sim_below(SIM_KEYS);
     config.run = n->run;
     config.seed = sim_random();
     config.peers = n->npeers;

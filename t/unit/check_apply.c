@@ -305,6 +305,37 @@ START_TEST(a_sweep_removes_thousands)
 }
 END_TEST
 
+/* Those of one body are taken; what comes behind it has to wait. */
+START_TEST(floors_by_hash_are_too_many_at_a_time)
+{
+    struct frame_msg msg;
+    char name[32];
+
+    sweep.floors = 3;
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(name, sizeof(name), "key-%d", i);
+        (void)set(name, "x");
+        msg = floor_msg(name, V(i));
+        ck_assert_int_eq(feed_one(&msg), REP_APPLY_OK);
+    }
+    for (int i = 2; i < 5; i++) {
+        (void)snprintf(name, sizeof(name), "key-%d", i);
+        msg = floor_msg(name, V(i));
+        put(&msg);
+    }
+    ck_assert_int_eq(feed(), REP_APPLY_FULL);
+    ck_assert(rep_sweep_is_full(&sweep));
+    ck_assert_uint_eq(stats().floors, 5);
+    ck_assert_int_eq(feed_item("item", "x", V(9)), REP_APPLY_OK);
+    (void)rep_sweep_step(&sweep);
+    ck_assert(!rep_sweep_is_full(&sweep));
+    while (rep_sweep_step(&sweep)) {
+    }
+    ck_assert_str_eq(get("key-0"), "none");
+    ck_assert_str_eq(get("key-1"), "none");
+}
+END_TEST
+
 START_TEST(flushes_come_with_their_version)
 {
     struct frame_msg msg = {.type = FRAME_FLUSH_AT,
@@ -554,6 +585,7 @@ int main(void)
     tcase_add_test(t, floors_by_hash_refuse_and_remove);
     tcase_add_test(t, with_relay_floors_by_hash_are_logged_for_others);
     tcase_add_test(t, a_sweep_removes_thousands);
+    tcase_add_test(t, floors_by_hash_are_too_many_at_a_time);
     tcase_add_test(t, flushes_come_with_their_version);
     tcase_add_test(t, a_touch_lengthens_the_same_version_only);
     tcase_add_test(t, a_later_expiry_wins_by_more_than_two_seconds);

@@ -188,6 +188,79 @@ START_TEST(states_that_lose_are_answered_though_output_is_blocked)
 }
 END_TEST
 
+/* ---- floors by hash ----------------------------------------------------- */
+
+static void send_floor(uint64_t hash, uint64_t version)
+{
+    const struct frame_msg msg = {
+        .type = FRAME_FLOOR, .hash = hash, .version = version};
+
+    send_one(&msg);
+}
+
+/* More than the sweep has room for; then `k` and what is to be answered. */
+static void send_floors(void)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        send_floor(i, V(i));
+    }
+    send_floor(hash_key_agreed("k", 1), V(30));
+    send_number(FRAME_PING, START_MS + 7);
+    send_number(FRAME_POSITION, 500);
+}
+
+START_TEST(who_brings_too_many_floors_by_hash_waits_for_the_sweep)
+{
+    unsigned turns = 0;
+
+    sweep.floors = 4;
+    sweep.items = 8;
+    link_up();
+    (void)set_many("key", 100);
+    (void)set("k", "1");
+    settle();
+    forget();
+    hold();
+    send_floors();
+    let_go();
+    for (; !rep_link_reads(lnk); turns++) {
+        ck_assert_uint_eq(sweep.next.n, 4);
+        signs_of_life = 0;
+        rep_link_work(lnk);
+        ck_assert_uint_eq(signs_of_life, 1); /* or it were taken for silent */
+        rep_link_beat(lnk);
+        ck_assert_uint_eq(count(FRAME_PING), turns + 1);
+        ck_assert_uint_eq(count(FRAME_PONG) + count(FRAME_ACK), 0);
+        while (rep_sweep_is_full(&sweep)) {
+            (void)rep_sweep_step(&sweep);
+        }
+        rep_link_work(lnk);
+    }
+    ck_assert_uint_eq(turns, 21 / 4);
+    ck_assert(figures().linked);
+    while (rep_sweep_step(&sweep)) {
+    }
+    ck_assert_str_eq(get("k"), "none");
+    ck_assert_str_ne(get("key-1"), "none");
+    ck_assert_uint_eq(count(FRAME_PONG), 1);
+    ck_assert_uint_eq(count(FRAME_ACK), 1);
+}
+END_TEST
+
+START_TEST(who_brings_none_is_heard_while_the_sweep_is_full)
+{
+    const struct frame_msg item = item_msg("theirs", "1", V(1));
+
+    sweep.floors = 1;
+    link_up();
+    ck_assert(rep_sweep_ask(&sweep, 1, V(1)));
+    ck_assert(rep_sweep_is_full(&sweep));
+    send_one(&item);
+    ck_assert(rep_link_reads(lnk));
+    ck_assert_str_eq(get("theirs"), "1");
+}
+END_TEST
+
 START_TEST(what_came_from_the_peer_does_not_go_back)
 {
     const struct frame_msg item = item_msg("k", "1", V(1));
@@ -215,6 +288,8 @@ static void add_tests(Suite *s)
     tcase_add_test(t, wishes_leave_room_for_answers);
     tcase_add_test(t, input_goes_on_while_output_is_blocked);
     tcase_add_test(t, states_that_lose_are_answered_though_output_is_blocked);
+    tcase_add_test(t, who_brings_too_many_floors_by_hash_waits_for_the_sweep);
+    tcase_add_test(t, who_brings_none_is_heard_while_the_sweep_is_full);
     tcase_add_test(t, what_came_from_the_peer_does_not_go_back);
 }
 

@@ -23,6 +23,7 @@ struct rep_link *lnk;
 
 size_t cut, window;
 bool decide, answers, spoil;
+unsigned signs_of_life;
 
 static uint32_t conn;    /* of `lnk` */
 static bool link_dials;  /* it dialled */
@@ -137,6 +138,7 @@ static void on_event(void *ctx, const struct rep_event *ev)
         note("drained");
     } else {
         ck_assert_int_eq(ev->kind, REP_EV_HEARD);
+        signs_of_life++;
     }
 }
 
@@ -337,10 +339,34 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static struct {
+    bool on;
+    size_t n;
+    uint8_t p[256 * 1024];
+} held;
+
+void hold(void)
+{
+    held.on = true;
+    held.n = 0;
+}
+
+void let_go(void)
+{
+    held.on = false;
+    feed(held.p, held.n);
+}
+
 void feed(const void *p, size_t n)
 {
     const char *from = p;
 
+    if (held.on) {
+        ck_assert_uint_le(n, sizeof(held.p) - held.n);
+        memcpy(held.p + held.n, p, n);
+        held.n += n;
+        return;
+    }
     while (n > 0 && rep_link_reads(lnk)) {
         struct iovec room = rep_link_room(lnk);
         size_t part = smaller(smaller(cut, room.iov_len), n);

@@ -62,6 +62,13 @@ void feed(const void *p, size_t n);
 /* Time that the link measures passes; nothing else sees it. */
 void pass_ms(unsigned ms);
 
+/* What is fed meanwhile comes in one piece, when let_go is called. */
+void hold(void);
+void let_go(void);
+
+/* How often rep/core was told that the peer is there. */
+extern unsigned signs_of_life;
+
 /* Takes what the link has to say; a closed one its last words. */
 void pump(void);
 
