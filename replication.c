@@ -23,6 +23,7 @@
 #include "privileges.h"
 #include "rep/frame.h"
 #include "rep/hints.h"
+#include "rep/pace.h"
 #include "rep/rate.h"
 #include "rep/runs.h"
 #include "repbind.h"
@@ -38,9 +39,7 @@
 
 #define LINKS      (REP_CORE_CONNS + 16) /* with those about to be freed */
 #define EVENTS     256                   /* waiting for rep/core */
-#define LINGER_NS  UINT64_C(500000) /* changes of this time travel together */
-#define CROWD      128              /* of more than so many, twice as long */
-#define PUBLISH_NS 10000000         /* between two looks at the figures */
+#define PUBLISH_NS 10000000              /* between two looks at the figures */
 
 /* A connection, and what rep/core is told of its other end. */
 struct line {
@@ -72,9 +71,7 @@ static struct {
     unsigned events_at, nevents;     /* [r] */
     bool stepping;                   /* [r] inside perform */
     bool stopping, ended;            /* [r] */
-    uint64_t read_before;            /* [r] sum of the positions, last turn */
-    uint64_t sent_before;            /* [r] sum of the items sent, last turn */
-    unsigned lingers;                /* [r] of LINGER_NS until the next turn */
+    struct rep_pace pace;            /* [r] */
     uint64_t published_at;           /* [r] ns */
     struct rep_hints *hints;         /* [c] */
     struct rep_sweep sweep;          /* [r] once started */
@@ -622,12 +619,10 @@ static enum next sleep_or_turn(void)
 static enum next turn(void)
 {
     bool busy = rep_sweep_step(&self.sweep);
-    uint64_t read = 0, sent = 0;
-    unsigned copying = 0;
-    bool held = false;
 
     rep_log_turn(self.memory.log);
     spread_hints();
+    rep_pace_begin(&self.pace);
     for (unsigned i = 0; i < LINKS; i++) {
         struct rep_link_figures f;
 
@@ -636,38 +631,25 @@ static enum next turn(void)
         }
         busy = replink_turn(self.lines[i].link) == REPLINK_BUSY || busy;
         replink_figures(self.lines[i].link, &f);
-        read += f.pos;
-        sent += f.items_sent;
-        copying += f.copying;
-        held = held || f.held;
+        rep_pace_add(&self.pace, &f);
     }
-    self.copy_rate.sharers = copying;
-    self.lingers = sent > self.sent_before + CROWD ? 2 : 1;
-    self.lingers *= held && read == self.read_before ? 6 : 1;
-    self.sent_before = sent;
+    self.copy_rate.sharers = self.pace.copying;
     reap_links();
     rep_runs_move(self.memory.runs);
     publish_sometimes();
     if (busy || rep_sweep_pending(&self.sweep)) {
         return NEXT_TURN;
     }
-    if (self.stopping || held || read != self.read_before) {
-        self.read_before = read;
-        return NEXT_PACED;
-    }
-    return sleep_or_turn();
+    return rep_pace_end(&self.pace, clock_mono().ns) || self.stopping
+               ? NEXT_PACED
+               : sleep_or_turn();
 }
 
-/* While changes come, the log is read every LINGER_NS, whatever arrives:
- * workers need not wake us for each, and acknowledgements do not make us send
- * the few that came since. (Only the one that the lag is measured by is taken
- * when it comes.) Over 256,000 a second, half as often: what a turn costs
- * beside them is then theirs to bear; where a copy waits for its rate, and
- * nothing changes, a sixth as often. To wait for a timer among events would
- * cost as much as the rest of a turn (bench/replication-cost). */
+/* Only the acknowledgement that the lag is measured by is taken when it comes.
+ * To wait for a timer among events would cost as much as the rest of a turn. */
 static void pace(void)
 {
-    uint64_t until = clock_mono().ns + self.lingers * LINGER_NS;
+    uint64_t until = clock_mono().ns + self.pace.pause;
     const struct timespec t = {.tv_sec = (time_t)(until / 1000000000),
                                .tv_nsec = (long)(until % 1000000000)};
 

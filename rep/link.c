@@ -575,6 +575,7 @@ void rep_link_figures(const struct rep_link *link, struct rep_link_figures *out)
     out->draining = link->draining;
     out->copying = link->scanning;
     out->held = link->held;
+    out->held_until = link->copy_due;
     if (link->run != NULL) {
         out->items_sent = items_sent(link);
         count_copy(link, out);

@@ -149,14 +149,15 @@ bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
 struct rep_link_figures {
     bool linked, legacy, announced, received, caught_up, draining;
-    bool copying;     /* a copy is being written */
-    bool held;        /* it waits for its rate: give it a turn soon */
-    bool copying_all; /* the first copy of the link is, or was, a full one */
-    uint32_t dialect; /* of v3; 0: legacy, or not known */
-    int reader;       /* of the log; -1: it never carried changes */
-    uint64_t run;     /* of the peer; 0: legacy */
-    uint64_t pos;     /* sent up to here */
-    uint64_t acked;   /* processed by the peer up to here */
+    bool copying;        /* a copy is being written */
+    bool held;           /* it waits for its rate... */
+    bool copying_all;    /* the first copy of the link is, or was, a full one */
+    uint64_t held_until; /* ...up to then (ns, monotonic) */
+    uint32_t dialect;    /* of v3; 0: legacy, or not known */
+    int reader;          /* of the log; -1: it never carried changes */
+    uint64_t run;        /* of the peer; 0: legacy */
+    uint64_t pos;        /* sent up to here */
+    uint64_t acked;      /* processed by the peer up to here */
     uint64_t items_sent, items_received, bytes_sent, bytes_received;
     uint64_t full_copies, partial_copies, received_copies;
     uint64_t full_items, full_bytes;       /* of the first copy: floors, too */

@@ -82,6 +82,7 @@ struct rep_link {
     bool scan_wanted, scanning;
     bool held;         /* a copy waits for its rate */
     uint64_t copy_due; /* ns: the copy is paid for until then */
+    uint64_t slice;    /* bytes of output after which a scan lets others run */
     uint64_t scan_version;
     struct rep_scan scan;
     uint64_t copied; /* items written by scans */

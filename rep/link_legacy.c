@@ -107,8 +107,9 @@ static void fill_live(struct rep_link *link)
 static bool scan_item(void *ctx, struct item *it)
 {
     struct rep_link *link = ctx;
+    struct rep_text_out *out = &link->legacy.out;
 
-    return rep_text_item(&link->legacy.out, it);
+    return out->len < link->slice && rep_text_item(out, it);
 }
 
 /* 2.x has nothing for an expired item but deleting, which it need not: its
@@ -152,7 +153,9 @@ static void step_scan(struct rep_link *link)
     size_t len = out->len;
     enum rep_scan_status status;
 
+    link->slice = UINT64_MAX;
     if (rep_rate_limits(rate)) {
+        link->slice = len + rep_rate_slice(rate);
         out->room = len + REP_TEXT_ROOM;
     }
     rep_legacy_note_scan(link->legacy.apply);

@@ -183,12 +183,14 @@ void link_v3_catch_up(struct rep_link *link)
 static bool scan_item(void *ctx, struct item *it)
 {
     struct rep_link *link = ctx;
+    struct link_v3 *v = &link->v3;
 
     /* A large value that changed goes before those of the copy. */
-    if (link->v3.nlater > 0 && it->nbytes > FRAME_WHOLE_MAX) {
+    if (rep_out_size(&v->out) >= link->slice ||
+        (v->nlater > 0 && it->nbytes > FRAME_WHOLE_MAX)) {
         return false;
     }
-    return rep_say_item(&link->v3.say, it) == REP_SAID;
+    return rep_say_item(&v->say, it) == REP_SAID;
 }
 
 /* An older one that lives longer may be held there. */
@@ -371,8 +373,9 @@ static bool is_copying_large(const struct rep_link *link)
     return link->v3.out.large != NULL && link->v3.large_pos == UINT64_MAX;
 }
 
-/* What a copy writes is limited by its rate, in pieces of a batch; but for the
- * rest of a large value whose end another one waits for that is no copy. */
+/* What a copy writes is limited by its rate, in slices (a large value: in
+ * batches); but for the rest of a large value whose end another one waits for
+ * that is no copy. */
 static void fill_copy(struct rep_link *link)
 {
     const struct rep_rate *rate = link->env->copy_rate;
@@ -387,9 +390,12 @@ static void fill_copy(struct rep_link *link)
     if (link->held) {
         return;
     }
-    if (rep_rate_limits(rate) && !hurries &&
-        out->room > before + FRAME_BATCH_MAX) {
-        out->room = before + FRAME_BATCH_MAX;
+    link->slice = UINT64_MAX;
+    if (rep_rate_limits(rate) && !hurries) {
+        link->slice = before + rep_rate_slice(rate);
+        if (out->room > before + FRAME_BATCH_MAX) {
+            out->room = before + FRAME_BATCH_MAX;
+        }
     }
     if (is_copying_large(link)) {
         rep_out_parts(out);

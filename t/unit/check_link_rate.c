@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rep/pace.h"
 #include "rep/rate.h"
 #include "t/unit/linking.h"
 
@@ -11,7 +12,8 @@ enum {
     RATE = 1000 * 1000, /* bytes a second */
     ITEMS = 100,        /* of VALUE bytes: half a second's worth */
     VALUE = 5000,
-    PIECE = 64 * 1024 + 64, /* a batch, written at once */
+    PIECE = 64 * 1024 + 64, /* a batch, of parts written at once */
+    SLICE = 16 * 1024,      /* of whole items, and one more */
     LIVE = 2000             /* bytes of all that is not the copy */
 };
 
@@ -53,8 +55,8 @@ static unsigned pass_all(void)
 
     while (figures().held) {
         ck_assert_uint_lt(ms, 100000);
-        pass_ms(10);
-        ms += 10;
+        pass_ms(2);
+        ms += 2;
         (void)heard();
         ck_assert_uint_le(sent(), (uint64_t)ms * RATE / 1000 + PIECE + LIVE);
     }
@@ -69,7 +71,7 @@ START_TEST(a_copy_takes_its_time)
     link_from(false, 0);
     (void)heard();
     ck_assert(figures().held);
-    ck_assert_uint_le(sent(), PIECE + LIVE);
+    ck_assert_uint_le(sent(), SLICE + VALUE + LIVE);
     ck_assert(rep_link_all_written(lnk)); /* nothing to do now */
     ms = pass_all();
     ck_assert_uint_ge(ms, (ITEMS * VALUE - PIECE) / (RATE / 1000));
@@ -127,9 +129,9 @@ START_TEST(a_copy_for_a_2x_takes_its_time)
     (void)heard_text();
     ck_assert(figures().held);
     ck_assert(rep_link_all_written(lnk));
-    for (ms = 0; figures().held; ms += 10) {
+    for (ms = 0; figures().held; ms += 2) {
         ck_assert_uint_lt(ms, 100000);
-        pass_ms(10);
+        pass_ms(2);
         (void)heard_text();
     }
     ck_assert_uint_ge(ms, 300);
@@ -205,17 +207,86 @@ START_TEST(those_who_share_it_get_their_parts)
 
     ck_assert(rep_rate_allows(&r, due[0], 5));
     rep_rate_pay(&r, &due[0], 5, 1);
-    ck_assert_uint_eq(due[0], 5 + 1000000);
-    ck_assert(!rep_rate_allows(&r, due[0], 5 + 999999));
-    ck_assert(rep_rate_allows(&r, due[0], 5 + 1000000));
+    ck_assert_uint_eq(due[0], 1000000);
+    ck_assert(!rep_rate_allows(&r, due[0], 999999));
+    ck_assert(rep_rate_allows(&r, due[0], 1000000));
     r.sharers = 2;
     rep_rate_pay(&r, &due[1], 5, 1);
-    ck_assert_uint_eq(due[1], 5 + 2000000);
+    ck_assert_uint_eq(due[1], 2000000);
     rep_rate_pay(&r, &due[1], 5, 1);
-    ck_assert_uint_eq(due[1], 5 + 4000000);
+    ck_assert_uint_eq(due[1], 4000000);
     r.bytes_s = 0;
     ck_assert(rep_rate_allows(&r, due[1], 0));
     ck_assert(rep_rate_allows(NULL, due[1], 0));
+}
+END_TEST
+
+START_TEST(who_comes_a_little_late_has_lost_nothing)
+{
+    struct rep_rate r = {.bytes_s = 1000000};
+    uint64_t due = 1000000;
+
+    rep_rate_pay(&r, &due, due + REP_RATE_LATE_NS, 1000);
+    ck_assert_uint_eq(due, 2000000);
+    rep_rate_pay(&r, &due, due + REP_RATE_LATE_NS + 1, 1000);
+    ck_assert_uint_eq(due, 2000000 + REP_RATE_LATE_NS + 1 + 1000000);
+}
+END_TEST
+
+START_TEST(slices_are_of_a_millisecond)
+{
+    struct rep_rate r = {.bytes_s = 1000000};
+
+    ck_assert_uint_eq(rep_rate_slice(&r), REP_RATE_SLICE);
+    r.bytes_s = 1024 * 100000;
+    ck_assert_uint_eq(rep_rate_slice(&r), 100000);
+    r.sharers = 2;
+    ck_assert_uint_eq(rep_rate_slice(&r), 50000);
+    r.bytes_s = 0;
+    ck_assert_uint_eq(rep_rate_slice(&r), UINT64_MAX);
+    ck_assert_uint_eq(rep_rate_slice(NULL), UINT64_MAX);
+}
+END_TEST
+
+/* A turn over two links at `now`; nanoseconds of the pause, 0 for none. */
+static uint64_t paused(struct rep_pace *p, uint64_t pos, uint64_t items,
+                       uint64_t held_until, uint64_t now)
+{
+    struct rep_link_figures idle = {.pos = 7};
+    struct rep_link_figures f = {.pos = pos,
+                                 .items_sent = items,
+                                 .held = held_until != 0,
+                                 .held_until = held_until};
+
+    rep_pace_begin(p);
+    rep_pace_add(p, &idle);
+    rep_pace_add(p, &f);
+    return rep_pace_end(p, now) ? p->pause : 0;
+}
+
+START_TEST(turns_are_paced_while_something_comes)
+{
+    struct rep_pace p = {0};
+
+    ck_assert_uint_eq(paused(&p, 5, 5, 0, 100), REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 6, 200, 0, 100), 2 * REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 6, 200, 0, 100), 0);
+    /* A turn that was not the last changes nothing. */
+    rep_pace_begin(&p);
+    ck_assert_uint_eq(paused(&p, 7, 201, 0, 100), REP_PACE_NS);
+}
+END_TEST
+
+START_TEST(a_held_copy_gets_its_turn_when_it_may_go_on)
+{
+    struct rep_pace p = {0};
+    uint64_t now = 1000;
+
+    ck_assert_uint_eq(paused(&p, 5, 5, now + 900000, now), REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 5, 5, now + 900000, now), 900000);
+    ck_assert_uint_eq(paused(&p, 5, 5, now + 1, now), REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 5, 5, now + 1000000000, now),
+                      REP_PACE_HELD_NS);
 }
 END_TEST
 
@@ -238,6 +309,10 @@ int main(void)
                    a_large_value_that_changes_waits_for_one_of_the_copy_only);
     tcase_add_test(t, large_values_of_a_copy_let_changes_pass);
     tcase_add_test(t, those_who_share_it_get_their_parts);
+    tcase_add_test(t, who_comes_a_little_late_has_lost_nothing);
+    tcase_add_test(t, slices_are_of_a_millisecond);
+    tcase_add_test(t, turns_are_paced_while_something_comes);
+    tcase_add_test(t, a_held_copy_gets_its_turn_when_it_may_go_on);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
