@@ -250,9 +250,7 @@ static void say_copy(struct rep_link *link)
 
 void link_begin_copy(struct rep_link *link, bool full)
 {
-    if (!link->figures.announced) {
-        link->figures.copying_all = full;
-    }
+    link->figures.copying_all = full;
     if (!full) {
         link->figures.partial_copies++;
         return;
@@ -261,6 +259,16 @@ void link_begin_copy(struct rep_link *link, bool full)
     if (!link->dialled) {
         say_copy(link);
     }
+}
+
+void link_wrote_copy(struct rep_link *link, uint64_t items, uint64_t removals,
+                     size_t bytes)
+{
+    struct rep_link_figures *f = &link->figures;
+
+    link->copied += items;
+    *(f->copying_all ? &f->full_items : &f->partial_items) += items + removals;
+    *(f->copying_all ? &f->full_bytes : &f->partial_bytes) += bytes;
 }
 
 void rep_link_scan(struct rep_link *link, uint64_t version)
@@ -318,26 +326,9 @@ static uint64_t items_sent(const struct rep_link *link)
                : link->v3.say.items + link->v3.say.removals;
 }
 
-/* Until its end is announced everything sent belongs to the copy. */
-static void count_copy(const struct rep_link *link,
-                       struct rep_link_figures *figures)
-{
-    if (figures->announced) {
-        return;
-    }
-    if (figures->copying_all) {
-        figures->full_items = items_sent(link);
-        figures->full_bytes = figures->bytes_sent;
-    } else {
-        figures->partial_items = items_sent(link);
-        figures->partial_bytes = figures->bytes_sent;
-    }
-}
-
 void link_announced(struct rep_link *link)
 {
     link->announce_wanted = false;
-    count_copy(link, &link->figures);
     link->figures.announced = true;
     if (link->copy_said) {
         log_print(1, "replication: marugoto %llu\n",
@@ -578,7 +569,6 @@ void rep_link_figures(const struct rep_link *link, struct rep_link_figures *out)
     out->held_until = link->copy_due;
     if (link->run != NULL) {
         out->items_sent = items_sent(link);
-        count_copy(link, out);
     }
     if (link->run != NULL && link->figures.legacy) {
         figures_of_legacy(link, out);

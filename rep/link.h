@@ -151,7 +151,7 @@ struct rep_link_figures {
     bool linked, legacy, announced, received, caught_up, draining;
     bool copying;        /* a copy is being written */
     bool held;           /* it waits for its rate... */
-    bool copying_all;    /* the first copy of the link is, or was, a full one */
+    bool copying_all;    /* the last copy begun is, or was, a full one */
     uint64_t held_until; /* ...up to then (ns, monotonic) */
     uint32_t dialect;    /* of v3; 0: legacy, or not known */
     int reader;          /* of the log; -1: it never carried changes */
@@ -160,8 +160,8 @@ struct rep_link_figures {
     uint64_t acked;      /* processed by the peer up to here */
     uint64_t items_sent, items_received, bytes_sent, bytes_received;
     uint64_t full_copies, partial_copies, received_copies;
-    uint64_t full_items, full_bytes;       /* of the first copy: floors, too */
-    uint64_t partial_items, partial_bytes; /* the same; and of later scans */
+    uint64_t full_items, full_bytes;       /* written by scans: floors, too */
+    uint64_t partial_items, partial_bytes; /* the same */
     uint64_t conflicts_won, conflicts_lost;
     uint64_t lag_us;     /* last measured: change made to acknowledged */
     uint64_t lag_p99_us; /* of the last 256 */

@@ -85,7 +85,7 @@ struct rep_link {
     uint64_t slice;    /* bytes of output after which a scan lets others run */
     uint64_t scan_version;
     struct rep_scan scan;
-    uint64_t copied; /* items written by scans */
+    uint64_t copied; /* items written by scans, without floors */
     bool announce_wanted;
     uint64_t announce_at; /* once the log is sent up to here */
     bool copy_said;       /* `marugoto start` was printed */
@@ -119,8 +119,11 @@ void link_copy_received(struct rep_link *link);
 /* Our copy is complete: prints what repcached printed. */
 void link_announced(struct rep_link *link);
 
-/* Counts a copy that begins, of everything or of a part. */
+/* Counts a copy that begins, of everything or of a part; what was written of
+ * it: items, floors and deletes, bytes. */
 void link_begin_copy(struct rep_link *link, bool full);
+void link_wrote_copy(struct rep_link *link, uint64_t items, uint64_t removals,
+                     size_t bytes);
 
 /* ---- link_first.c ----------------------------------------------------------
  */

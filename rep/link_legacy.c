@@ -144,33 +144,29 @@ static bool begin_scan(struct rep_link *link)
     return true;
 }
 
-/* A piece of the scan, for which its rate is charged. */
+/* A piece of the scan. */
 static void step_scan(struct rep_link *link)
 {
-    struct rep_text_out *out = &link->legacy.out;
     const struct rep_rate *rate = link->env->copy_rate;
-    uint64_t items = out->items;
-    size_t len = out->len;
+    struct rep_text_out *out = &link->legacy.out;
     enum rep_scan_status status;
 
     link->slice = UINT64_MAX;
     if (rep_rate_limits(rate)) {
-        link->slice = len + rep_rate_slice(rate);
-        out->room = len + REP_TEXT_ROOM;
+        link->slice = out->len + rep_rate_slice(rate);
+        out->room = out->len + REP_TEXT_ROOM;
     }
     rep_legacy_note_scan(link->legacy.apply);
     status = rep_scan_step(&link->scan, link->env->floors, &calls, link);
-    link->copied += out->items - items;
     out->room = LINK_OUT_BYTES;
-    rep_rate_pay(rate, &link->copy_due, link->now,
-                 out->len - len + (out->big != NULL ? out->big_left : 0U));
     if (status == REP_SCAN_DONE) {
         link->scanning = false;
         link_tell(link, REP_EV_SCAN_DONE);
     }
 }
 
-static void fill_scan(struct rep_link *link)
+/* As far as its rate allows. */
+static void write_copy(struct rep_link *link)
 {
     const struct rep_text_out *out = &link->legacy.out;
 
@@ -183,6 +179,25 @@ static void fill_scan(struct rep_link *link)
         out->room - out->len >= REP_TEXT_ROOM) {
         step_scan(link);
     }
+}
+
+static size_t to_be_sent(const struct rep_text_out *out)
+{
+    return out->len + (out->big != NULL ? (size_t)out->big_left : 0);
+}
+
+/* What a copy writes is counted, and charged for its rate. */
+static void fill_scan(struct rep_link *link)
+{
+    const struct rep_text_out *out = &link->legacy.out;
+    uint64_t items = out->items, removals = out->removals;
+    size_t before = to_be_sent(out), written;
+
+    write_copy(link);
+    written = to_be_sent(out) - before;
+    rep_rate_pay(link->env->copy_rate, &link->copy_due, link->now, written);
+    link_wrote_copy(link, out->items - items, out->removals - removals,
+                    written);
 }
 
 void link_legacy_fill(struct rep_link *link)

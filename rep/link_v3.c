@@ -297,19 +297,12 @@ static enum rep_scan_status step_scan(struct rep_link *link,
                                       const struct rep_scan_calls *calls)
 {
     struct link_v3 *v = &link->v3;
-    uint64_t items = v->say.items;
-    uint64_t removals = v->say.removals;
     bool had_large = v->out.large != NULL;
     enum rep_scan_status status =
         rep_scan_step(&link->scan, link->env->floors, calls, link);
 
     if (!had_large && v->out.large != NULL) {
         v->large_pos = UINT64_MAX; /* of no entry of the log */
-    }
-    link->copied += v->say.items - items;
-    if (link->figures.announced) {
-        link->figures.partial_items +=
-            v->say.items - items + v->say.removals - removals;
     }
     return status;
 }
@@ -324,6 +317,7 @@ static void want_scan(struct rep_link *link)
     if (v->offers_due && !run->scan.owed) {
         link_v3_lost(link, REP_SCAN_NONE, false); /* nothing but offers */
         link->scan_wanted = true;
+        link->figures.copying_all = false;
     }
     if (!link->scan_wanted || link->scanning || v->scan_written) {
         return;
@@ -373,23 +367,14 @@ static bool is_copying_large(const struct rep_link *link)
     return link->v3.out.large != NULL && link->v3.large_pos == UINT64_MAX;
 }
 
-/* What a copy writes is limited by its rate, in slices (a large value: in
- * batches); but for the rest of a large value whose end another one waits for
- * that is no copy. */
-static void fill_copy(struct rep_link *link)
+/* In slices, if it has a rate (a large value: in batches); but the rest of a
+ * large value whose end another one waits for is no copy. */
+static void write_copy(struct rep_link *link, bool allowed, bool hurries)
 {
     const struct rep_rate *rate = link->env->copy_rate;
     struct rep_out *out = &link->v3.out;
-    size_t before = rep_out_size(out), written;
-    bool allowed = rep_rate_allows(rate, link->copy_due, link->now);
-    bool hurries = is_copying_large(link) && link->v3.nlater > 0;
+    size_t before = rep_out_size(out);
 
-    want_scan(link);
-    link->held =
-        (link->scanning || is_copying_large(link)) && !allowed && !hurries;
-    if (link->held) {
-        return;
-    }
     link->slice = UINT64_MAX;
     if (rep_rate_limits(rate) && !hurries) {
         link->slice = before + rep_rate_slice(rate);
@@ -403,12 +388,28 @@ static void fill_copy(struct rep_link *link)
     if (allowed) {
         fill_scan(link);
     }
-    written = rep_out_size(out) - before;
-    rep_rate_pay(rate, &link->copy_due, link->now, written);
-    /* Until then all that is sent counts (rep/link.c). */
-    if (link->figures.announced) {
-        link->figures.partial_bytes += written;
+}
+
+/* What a copy writes is counted, and limited by its rate. */
+static void fill_copy(struct rep_link *link)
+{
+    const struct rep_rate *rate = link->env->copy_rate;
+    const struct rep_say *say = &link->v3.say;
+    uint64_t items = say->items, removals = say->removals;
+    size_t before = rep_out_said(&link->v3.out), written;
+    bool allowed = rep_rate_allows(rate, link->copy_due, link->now);
+    bool hurries = is_copying_large(link) && link->v3.nlater > 0;
+
+    want_scan(link);
+    link->held =
+        (link->scanning || is_copying_large(link)) && !allowed && !hurries;
+    if (!link->held) {
+        write_copy(link, allowed, hurries);
     }
+    written = rep_out_said(&link->v3.out) - before;
+    rep_rate_pay(rate, &link->copy_due, link->now, written);
+    link_wrote_copy(link, say->items - items, say->removals - removals,
+                    written);
 }
 
 /* ---- control

@@ -32,6 +32,7 @@ void rep_out_clear(struct rep_out *out)
 {
     assert(!out->open);
     out->len = 0;
+    out->wrap = 0;
 }
 
 void rep_out_close(struct rep_out *out)
@@ -44,10 +45,12 @@ void rep_out_close(struct rep_out *out)
     }
     out->open = false;
     n = frame_end(&out->frame);
+    out->wrap += n > 0 ? FRAME_HEAD : 0;
     if (n > 0 && out->auth != NULL) {
         out->failed =
             !rep_auth_seal(out->auth, start, n, start + n) || out->failed;
         n += FRAME_TAG;
+        out->wrap += FRAME_TAG;
     }
     out->len += n;
 }
@@ -56,6 +59,11 @@ size_t rep_out_size(const struct rep_out *out)
 {
     return out->len +
            (out->open ? (size_t)(out->frame.p - out->frame.start) : 0);
+}
+
+size_t rep_out_said(const struct rep_out *out)
+{
+    return rep_out_size(out) - out->wrap - (out->open ? FRAME_HEAD : 0);
 }
 
 /* The batch to write to, a new one when `full`; false: no room for one. */

@@ -30,6 +30,7 @@
 struct rep_out {
     uint8_t *buf;
     size_t len;  /* bytes of closed batches */
+    size_t wrap; /* of these: heads and tags */
     size_t room; /* messages may be written up to here */
     bool open;   /* `frame` is a batch behind them */
     bool failed; /* a batch could not be signed: close the link */
@@ -75,6 +76,9 @@ void rep_out_parts(struct rep_out *out);
 
 /* Bytes written since the buffer was empty, those of the open batch, too. */
 size_t rep_out_size(const struct rep_out *out);
+
+/* The same of messages alone: without heads and tags. */
+size_t rep_out_said(const struct rep_out *out);
 
 /* Closes the open batch: what is in `buf` may be sent up to `len`. */
 void rep_out_close(struct rep_out *out);

@@ -185,6 +185,32 @@ START_TEST(a_run_that_is_not_known_gets_everything)
 }
 END_TEST
 
+/* Its messages, whatever is sent beside them. */
+START_TEST(a_small_copy_is_counted_to_the_byte)
+{
+    const char *secret = "a secret that both know";
+    struct frame_msg item = item_msg("k", "value", set("k", "value"));
+    struct frame_msg floor = {.type = FRAME_FLOOR, .hash = 1};
+    struct frame_msg point = {.type = FRAME_SCAN_POINT};
+    size_t want = frame_size(&item) + frame_size(&floor) + frame_size(&point);
+
+    if (_i == 1) {
+        use_secrets(secret, secret);
+    }
+    delete_key("gone");
+    link_from(false, 0);
+    (void)heard();
+    ck_assert_uint_eq(figures().full_items, 2);
+    ck_assert_uint_eq(figures().full_bytes, want);
+    send_number(FRAME_SCAN_ACK, heard_cursor);
+    (void)set_many("live", 100);
+    (void)heard();
+    ck_assert_uint_eq(figures().full_items, 2);
+    ck_assert_uint_eq(figures().full_bytes, want);
+    ck_assert_uint_eq(figures().partial_bytes, 0);
+}
+END_TEST
+
 START_TEST(the_barrier_comes_before_a_copy)
 {
     uint64_t version;
@@ -768,6 +794,7 @@ static void add_beginnings(Suite *s)
     tcase_add_test(t, resume_comes_once);
     tcase_add_test(t, resume_stands_in_the_first_batch);
     tcase_add_loop_test(t, a_run_that_is_not_known_gets_everything, 0, CUTS);
+    tcase_add_loop_test(t, a_small_copy_is_counted_to_the_byte, 0, 2);
     tcase_add_test(t, the_barrier_comes_before_a_copy);
     tcase_add_loop_test(t, a_run_that_is_known_gets_the_log, 0, CUTS);
     tcase_add_test(t, what_was_sent_and_not_acknowledged_is_sent_again);

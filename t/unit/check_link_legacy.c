@@ -49,6 +49,8 @@ START_TEST(who_dialled_gets_a_copy_and_its_end)
     rep_link_announce(lnk);
     ck_lines("marugoto_end\r\n");
     ck_assert(figures().announced);
+    ck_assert_uint_eq(figures().full_items, 1);
+    ck_assert_uint_eq(figures().full_bytes, strlen(want));
     ck_assert(rep_link_all_written(lnk));
     ck_assert(rep_link_sleep(lnk));
 }
