@@ -840,8 +840,8 @@ void replication_stop(void)
     wake(NULL);
     (void)pthread_join(self.thread, NULL);
     self.running = false;
-    /* Floors that came by their hash are carried out, or they would have to
-     * come again. */
+    /* Floors that came by their hash are carried out: what the table has, and
+     * it is kept, is taken for done when it comes again. */
     while (rep_sweep_step(&self.sweep)) {
     }
     free_loop();

@@ -477,17 +477,21 @@ static enum rep_apply_status apply_offer(struct rep_apply *ap,
 }
 
 /* A floor of which only the hash is known. The store's index cannot look that
- * up, so a sweep finds what it removes. Nodes beyond this one may hold what
- * this one does not. */
+ * up, so a sweep finds what it removes; asked first, since what the table knows
+ * is taken for done. Nodes beyond this one may hold what this one does not. */
 static enum rep_apply_status apply_hash_floor(struct rep_apply *ap,
                                               const struct frame_msg *msg)
 {
     ap->stats.floors++;
-    return !rep_log_raise_floor(ap->config.log, ap->config.reader, msg->hash,
-                                msg->version, next_hops(msg)) ||
-                   rep_sweep_ask(ap->config.sweep, msg->hash, msg->version)
-               ? REP_APPLY_OK
-               : REP_APPLY_BAD;
+    if (rep_floor_get(ap->config.floors, msg->hash) >= msg->version) {
+        return REP_APPLY_OK;
+    }
+    if (!rep_sweep_ask(ap->config.sweep, msg->hash, msg->version)) {
+        return REP_APPLY_BAD;
+    }
+    (void)rep_log_raise_floor(ap->config.log, ap->config.reader, msg->hash,
+                              msg->version, next_hops(msg));
+    return REP_APPLY_OK;
 }
 
 static void apply_flush(struct rep_apply *ap, const struct frame_msg *msg)

@@ -2,8 +2,9 @@
  * wrapped at link time, so that the product carries no hooks. That an unknown
  * run has missed what was removed without a floor (6) is not among them: three
  * nodes remember all runs that hold anything, so that none is unknown. Nor is
- * that floors by hash are carried out before a node stops (9): too rarely does
- * one that came last remove something. */
+ * that floors by hash are carried out before a node stops (9), for which see
+ * t/50-pair-restart-floors.t: too rarely does one that came last remove
+ * something here. */
 #include <string.h>
 
 #include "base/version.h"
