@@ -24,6 +24,8 @@
 #define PIECES 64          /* iovecs of a send */
 #define UNSENT 262144      /* bytes the kernel may hold that did not leave */
 #define STAGE  16384       /* bytes that TLS encrypts together */
+/* Of rep_timeout: how long the kernel tries. */
+#define LOST_TIMES 3
 
 /* Small pieces for TLS. The replication thread is one. */
 static char stage_bytes[STAGE];
@@ -56,12 +58,19 @@ static struct replink *cast(void *arg)
 
 /* ---- life ------------------------------------------------------------- */
 
+/* The kernel drops the connection when what was sent is not acknowledged, or
+ * not taken, for so long; 0: for as long as it tries. */
+static void limit_unacked(int fd, unsigned ms)
+{
+    /* Without it, or over INT_MAX: as long as it tries. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 /* A host that died must not keep its place. The peer's silence is judged by
- * rep/core; the kernel only ends what that does not see, a legacy link, and
- * gives a lossy network the time to recover. */
+ * rep/core; the kernel only ends what that does not see, what is not linked yet
+ * and a legacy link, and gives a lossy network the time to recover. */
 static void set_options(int fd, unsigned timeout_ms)
 {
-    unsigned dead_ms = 3 * timeout_ms;
     int on = 1;
     int idle = 1;
     int interval = 1;
@@ -75,8 +84,7 @@ static void set_options(int fd, unsigned timeout_ms)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval,
                      sizeof(interval));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms,
-                     sizeof(dead_ms));
+    limit_unacked(fd, LOST_TIMES * timeout_ms);
     /* On a slow link what was handed over cannot be overtaken any more. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
                      sizeof(unsent));
@@ -127,6 +135,8 @@ static void part(struct replink *self)
 
 static void close_fd(struct replink *self)
 {
+    /* What nobody takes is not kept for minutes. */
+    limit_unacked(self->fd, LOST_TIMES * self->env->timeout_ms);
     if (self->tls != NULL) {
         tls_part(self->tls);
         tls_free(self->tls);
@@ -443,10 +453,7 @@ void replink_refuse(struct replink *self, enum wire_refusal refusal)
  * peer is well and takes nothing for long: it may sweep (rep/link.h). */
 static void trust_core(const struct replink *self)
 {
-    int none = 0;
-
-    (void)setsockopt(self->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &none,
-                     sizeof(none));
+    limit_unacked(self->fd, 0);
 }
 
 bool replink_begin(struct replink *self, bool legacy, uint64_t unlinked_since)
@@ -543,6 +550,10 @@ bool replink_sleep(struct replink *self)
 void replink_figures(const struct replink *self, struct rep_link_figures *out)
 {
     rep_link_figures(self->link, out);
+    if (self->blocked) { /* what the socket keeps waiting copies nothing */
+        out->copying = false;
+        out->held = false;
+    }
     if (self->why[0] != '\0') {
         out->error = self->why;
     }

@@ -180,13 +180,18 @@ void link_v3_catch_up(struct rep_link *link)
 /* ---- the scan --------------------------------------------------------------
  */
 
+static bool slice_is_used(const struct rep_link *link)
+{
+    return rep_out_size(&link->v3.out) >= link->slice;
+}
+
 static bool scan_item(void *ctx, struct item *it)
 {
     struct rep_link *link = ctx;
     struct link_v3 *v = &link->v3;
 
     /* A large value that changed goes before those of the copy. */
-    if (rep_out_size(&v->out) >= link->slice ||
+    if (slice_is_used(link) ||
         (v->nlater > 0 && it->nbytes > FRAME_WHOLE_MAX)) {
         return false;
     }
@@ -198,23 +203,25 @@ static bool scan_expired(void *ctx, struct item *it)
 {
     struct rep_link *link = ctx;
 
-    return rep_say_delete(&link->v3.say, item_key(it), it->nkey, it->version,
-                          0);
+    return !slice_is_used(link) && rep_say_delete(&link->v3.say, item_key(it),
+                                                  it->nkey, it->version, 0);
 }
 
 static bool scan_below(void *ctx, struct item *it)
 {
     struct rep_link *link = ctx;
 
-    return rep_say_below(&link->v3.say, it, link->run->scan.touched) ==
-           REP_SAID;
+    return !slice_is_used(link) &&
+           rep_say_below(&link->v3.say, it, link->run->scan.touched) ==
+               REP_SAID;
 }
 
 static bool scan_floor(void *ctx, uint64_t hash, uint64_t version)
 {
     struct rep_link *link = ctx;
 
-    return rep_say_floor(&link->v3.say, hash, version, 0);
+    return !slice_is_used(link) &&
+           rep_say_floor(&link->v3.say, hash, version, 0);
 }
 
 static bool looks_below(const struct rep_link *link)

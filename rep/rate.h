@@ -17,11 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REP_RATE_SLICE  ((uint64_t)16 * 1024) /* at least; for slow ones */
-#define REP_RATE_SLICES 1024 /* a second, unless those would be smaller */
-#define REP_RATE_LATE_NS                                                       \
-    UINT64_C(5000000) /* of waiting that is made up for                        \
-                       */
+/* A slice, unless one of REP_RATE_SLICES a second is larger. */
+#define REP_RATE_SLICE  UINT64_C(16384)
+#define REP_RATE_SLICES 1024
+/* Being late is made up for as far as this (ns). */
+#define REP_RATE_LATE_NS UINT64_C(5000000)
 
 /* NULL, to the functions: no limit. */
 struct rep_rate {

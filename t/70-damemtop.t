@@ -73,7 +73,8 @@ ok((wait_for {
     my $row = row($mc[0]);
     $row->{get_hits} ne '0' && $row->{get_hits} eq $row->{"$class:get_hits"}
 } 20), 'gets are seen as they come, by class too');
-like row($mc[0])->{hit_rate}, qr/\A75/, 'hit_rate';
+# It may look in the middle of four.
+like row($mc[0])->{hit_rate}, qr/\A7[3-7]\./, 'hit_rate';
 cmp_ok row($mc[0])->{bytes_written} =~ s/,//gr, '>', 1000, 'bytes_written';
 # It looks for a key now and then, and may miss one.
 my $next  = 0;

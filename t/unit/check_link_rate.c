@@ -268,12 +268,13 @@ START_TEST(turns_are_paced_while_something_comes)
 {
     struct rep_pace p = {0};
 
-    ck_assert_uint_eq(paused(&p, 5, 5, 0, 100), REP_PACE_NS);
-    ck_assert_uint_eq(paused(&p, 6, 200, 0, 100), 2 * REP_PACE_NS);
-    ck_assert_uint_eq(paused(&p, 6, 200, 0, 100), 0);
+    ck_assert_uint_eq(paused(&p, 5, 5, 0, 1000000), REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 6, 133, 0, 2000000), REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 7, 262, 0, 3000000), 2 * REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 7, 262, 0, 4000000), 0);
     /* A turn that was not the last changes nothing. */
     rep_pace_begin(&p);
-    ck_assert_uint_eq(paused(&p, 7, 201, 0, 100), REP_PACE_NS);
+    ck_assert_uint_eq(paused(&p, 8, 390, 0, 5000000), REP_PACE_NS);
 }
 END_TEST
 
