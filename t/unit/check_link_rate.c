@@ -281,7 +281,7 @@ END_TEST
 START_TEST(a_held_copy_gets_its_turn_when_it_may_go_on)
 {
     struct rep_pace p = {0};
-    uint64_t now = 1000;
+    uint64_t now = 1000000000;
 
     ck_assert_uint_eq(paused(&p, 5, 5, now + 900000, now), REP_PACE_NS);
     ck_assert_uint_eq(paused(&p, 5, 5, now + 900000, now), 900000);
