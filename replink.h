@@ -81,7 +81,7 @@ enum replink_work replink_turn(struct replink *link);
  * which the lag is measured, if there is one to come, and takes it. */
 void replink_await(struct replink *link, uint64_t until);
 
-/* Nothing is in the log for it: the next change will call the wake-up. */
+/* Nothing is there for it: the next change will call the wake-up. */
 bool replink_sleep(struct replink *link) MUST_CHECK;
 
 /* ---- figures ---------------------------------------------------------- */

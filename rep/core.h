@@ -65,7 +65,9 @@ enum rep_event_kind {
                            * accepted: peer, configured, exact, as now known */
     REP_EV_LEGACY,        /* conn: a command of repcached 2.x came */
     REP_EV_NONSENSE,      /* conn: its first line was neither */
-    REP_EV_HEARD,         /* conn: bytes came */
+    REP_EV_HEARD,         /* conn: bytes came; or it is not read, which must not
+                           * count against it: while it is not, nobody else
+                           * gets its place, even if it is dead */
     REP_EV_CLOSED,        /* conn, refusal: ended by the other side, in those
                            * words if it said any, or by an error */
     REP_EV_SCAN_DONE,     /* conn: the scan, or all it caught up on, was sent */

@@ -8,6 +8,10 @@
 #include "rep/link_internal.h"
 #include "store_stats.h"
 
+/* While we do not read, we are heard that often: half of what a peer grants
+ * that looks for a place (rep/core), with the least rep_timeout. */
+#define SIGN_NS UINT64_C(250000000)
+
 void link_tell(struct rep_link *link, enum rep_event_kind kind)
 {
     struct rep_event ev = {.kind = kind, .conn = link->id};
@@ -115,7 +119,7 @@ void link_took(struct rep_link *link, size_t n)
 
 static void feed(struct rep_link *link)
 {
-    link->unfed = false;
+    link->unfed = link->yields = false;
     if (link->figures.legacy) {
         link_legacy_feed(link);
     } else {
@@ -156,21 +160,25 @@ void link_copy_received(struct rep_link *link)
     link_tell(link, REP_EV_COPY_RECEIVED);
 }
 
-/* While floors by hash wait to be carried out: it is not the peer that is
- * silent, we do not listen. */
+/* It is not the peer that is silent, we do not listen: it is not answered,
+ * either, and has to hear that we are there. */
 static void feed_later(struct rep_link *link)
 {
-    if (rep_sweep_is_full(link->env->sweep)) {
-        link_tell(link, REP_EV_HEARD);
-    } else {
-        feed(link);
+    if (link->now - link->sign >= SIGN_NS) {
+        link->sign = link->now;
+        link->v3.ping_due = true;
     }
+    link_tell(link, REP_EV_HEARD);
 }
 
 void rep_link_work(struct rep_link *link)
 {
     if (link->phase == LINK_LINKED && link->unfed) {
-        feed_later(link);
+        if (link->yields && rep_sweep_is_full(link->env->sweep)) {
+            feed_later(link);
+        } else {
+            feed(link);
+        }
     }
     /* The copy counts when floors that came by hash are carried out. */
     if (link->phase == LINK_LINKED && link->end_came &&
@@ -513,8 +521,18 @@ bool rep_link_awaits(const struct rep_link *link)
     return link->phase == LINK_LINKED && link->v3.sample.on;
 }
 
+/* It began behind its turn, and nothing will come that wakes it. */
+static bool is_new(const struct rep_link *link)
+{
+    return link->phase == LINK_LINKED &&
+           (link->unfed || (!link->figures.legacy && !link->v3.began));
+}
+
 bool rep_link_sleep(struct rep_link *link)
 {
+    if (is_new(link)) {
+        return false;
+    }
     if (link->phase != LINK_LINKED || link->v3.starved) {
         return true;
     }

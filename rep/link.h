@@ -118,7 +118,8 @@ struct iovec rep_link_room(struct rep_link *link);
 void rep_link_got(struct rep_link *link, size_t n, uint64_t now);
 
 /* Carries on with what arrived before; while it reads nothing because the
- * sweep is full tells rep/core each time that the peer is there. */
+ * sweep is full tells rep/core each time that the peer is there, and the peer
+ * four times a second that we are. */
 void rep_link_work(struct rep_link *link);
 
 /* ---- out -------------------------------------------------------------- */
@@ -142,7 +143,7 @@ void rep_link_drained(struct rep_link *link, size_t unsent);
 /* The acknowledgement by which lag is measured is under way. */
 bool rep_link_awaits(const struct rep_link *link) MUST_CHECK;
 
-/* Nothing is in the log for it: the next change will call the wake-up. */
+/* Nothing is there for it: the next change will call the wake-up. */
 bool rep_link_sleep(struct rep_link *link) MUST_CHECK;
 
 /* ---- figures ---------------------------------------------------------- */

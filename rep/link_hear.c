@@ -392,7 +392,7 @@ static bool take_batch(struct rep_link *link, const uint8_t *p,
     case REP_APPLY_OK:
         return link->phase == LINK_LINKED;
     case REP_APPLY_FULL:
-        link->unfed = true;
+        link->unfed = link->yields = true;
         return link->phase == LINK_LINKED;
     case REP_APPLY_STOPPED:
         return false;

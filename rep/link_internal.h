@@ -58,6 +58,8 @@ struct rep_link {
     char *in; /* `first` until linked */
     size_t in_len, in_room;
     bool unfed;    /* `in` waits to be looked at; no more is read */
+    bool yields;   /* it waits for room in the sweep, too */
+    uint64_t sign; /* ns: the peer was last told that we are there, for that */
     bool end_came; /* the peer's copy; counts when the sweep is done */
 
     /* the first words, and the last */

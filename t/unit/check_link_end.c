@@ -186,6 +186,42 @@ START_TEST(an_idle_link_sleeps_until_there_is_a_change)
 }
 END_TEST
 
+/* Its turn has passed when it is linked because another one ended. */
+START_TEST(a_link_that_has_just_begun_does_not_sleep)
+{
+    works = false;
+    connect_as(false);
+    hold();
+    say_hello();
+    if (_i == 1) {
+        send_number(FRAME_RESUME, 0);
+    }
+    let_go();
+    ck_assert(figures().linked);
+    ck_assert(!rep_link_sleep(lnk));
+    pump();
+    ck_assert(rep_link_reads(lnk));
+    ck_assert_uint_gt(strlen(heard_line()), 1);
+    settle();
+    ck_assert(rep_link_sleep(lnk));
+}
+END_TEST
+
+START_TEST(a_legacy_link_that_has_just_begun_does_not_sleep)
+{
+    works = false;
+    connect_as(true);
+    ck_assert_uint_gt(strlen(heard_line()), 1);
+    say_line("marugoto_end");
+    ck_assert(figures().legacy);
+    ck_assert(!rep_link_sleep(lnk));
+    pump();
+    ck_assert(figures().received);
+    ck_assert(rep_link_reads(lnk));
+    ck_assert(rep_link_sleep(lnk));
+}
+END_TEST
+
 static void add_ends(Suite *s)
 {
     TCase *t = tcase_create("ends");
@@ -204,6 +240,8 @@ static void add_ends(Suite *s)
     tcase_add_test(t, a_link_is_drained_when_the_peer_has_processed_all);
     tcase_add_test(t, a_link_is_drained_when_its_copy_is_acknowledged);
     tcase_add_test(t, an_idle_link_sleeps_until_there_is_a_change);
+    tcase_add_loop_test(t, a_link_that_has_just_begun_does_not_sleep, 0, 2);
+    tcase_add_test(t, a_legacy_link_that_has_just_begun_does_not_sleep);
 }
 
 int main(void)

@@ -261,6 +261,50 @@ START_TEST(who_brings_none_is_heard_while_the_sweep_is_full)
 }
 END_TEST
 
+/* Bytes behind its hello wait for a turn, not for the sweep. */
+START_TEST(who_begins_while_the_sweep_is_full_is_heard)
+{
+    sweep.floors = 1;
+    ck_assert(rep_sweep_ask(&sweep, 1, V(1)));
+    connect_as(false);
+    hold();
+    say_hello();
+    send_number(FRAME_RESUME, 0);
+    send_key(FRAME_OFFER, "wanted", V(1));
+    let_go();
+    ck_assert_uint_gt(strlen(heard_line()), 1);
+    ck_assert(figures().linked);
+    ck_assert(rep_link_reads(lnk));
+    rep_link_beat(lnk);
+    ck_assert_uint_eq(count(FRAME_PING), 1);
+    ck_assert_uint_eq(count(FRAME_WANT), 1);
+    ck_assert(rep_sweep_is_full(&sweep));
+}
+END_TEST
+
+START_TEST(who_is_not_read_hears_that_we_are_there)
+{
+    sweep.floors = 1;
+    link_up();
+    send_floor(1, V(1));
+    ck_assert(!rep_link_reads(lnk));
+    (void)heard();
+    forget();
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(count(FRAME_PING), i);
+        pass_ms(250);
+        pump();
+        ck_assert_uint_eq(count(FRAME_PING), i + 1);
+    }
+    (void)rep_sweep_step(&sweep);
+    pump();
+    ck_assert(rep_link_reads(lnk));
+    pass_ms(250);
+    pump();
+    ck_assert_uint_eq(count(FRAME_PING), 4);
+}
+END_TEST
+
 START_TEST(what_came_from_the_peer_does_not_go_back)
 {
     const struct frame_msg item = item_msg("k", "1", V(1));
@@ -290,6 +334,8 @@ static void add_tests(Suite *s)
     tcase_add_test(t, states_that_lose_are_answered_though_output_is_blocked);
     tcase_add_test(t, who_brings_too_many_floors_by_hash_waits_for_the_sweep);
     tcase_add_test(t, who_brings_none_is_heard_while_the_sweep_is_full);
+    tcase_add_test(t, who_begins_while_the_sweep_is_full_is_heard);
+    tcase_add_test(t, who_is_not_read_hears_that_we_are_there);
     tcase_add_test(t, what_came_from_the_peer_does_not_go_back);
 }
 

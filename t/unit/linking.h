@@ -49,6 +49,7 @@ void teardown(void);
 extern size_t cut;    /* most bytes of one piece, both ways */
 extern size_t window; /* bytes the link may send until it is blocked */
 extern bool decide;   /* links, catches up, announces: what rep/core says */
+extern bool works;    /* what was fed is worked on at once, not by pump() */
 
 /* A new connection. A dialler says hello. */
 void connect_as(bool dialled);
