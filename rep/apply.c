@@ -487,7 +487,7 @@ static enum rep_apply_status apply_hash_floor(struct rep_apply *ap,
         return REP_APPLY_OK;
     }
     if (!rep_sweep_ask(ap->config.sweep, msg->hash, msg->version)) {
-        return REP_APPLY_BAD;
+        return REP_APPLY_MEMORY;
     }
     (void)rep_log_raise_floor(ap->config.log, ap->config.reader, msg->hash,
                               msg->version, next_hops(msg));

@@ -73,6 +73,7 @@ enum rep_apply_status {
                         * that peer as long as rep_sweep_is_full */
     REP_APPLY_STOPPED, /* `control` said so; what follows was not looked at */
     REP_APPLY_BAD,     /* not the protocol: close the link */
+    REP_APPLY_MEMORY,  /* none for a floor by hash: close the link */
     REP_APPLY_CLOCK,   /* a version too far ahead: close the link */
 };
 

@@ -1,4 +1,5 @@
 /* What the peer says on a v3 link. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,13 @@
 #include "base/version.h"
 #include "rep/hints.h"
 #include "rep/link_internal.h"
+
+/* What all links may bring when the sweep is nearly full: a batch each. */
+enum { FLOOR_LEAST = 18 /* bytes */ };
+static_assert(REP_SWEEP_FLOORS +
+                      REP_CORE_CONNS * (FRAME_BODY_MAX / FLOOR_LEAST + 1) <=
+                  REP_SWEEP_MOST,
+              "a link is cut though it waits as it is told to");
 
 #define SHIFT_MS 2000 /* a smaller change of the skew shifts no expiry */
 #define ECHO_MS  2000 /* a pong later than that tells no time: half of it */
@@ -398,6 +406,10 @@ static bool take_batch(struct rep_link *link, const uint8_t *p,
         return false;
     case REP_APPLY_BAD:
         return malformed(link);
+    case REP_APPLY_MEMORY:
+        link_v3_part(link, FRAME_ERROR_RESOURCES);
+        rep_link_fail(link, "out of memory");
+        return false;
     case REP_APPLY_CLOCK:
         link_v3_part(link, FRAME_ERROR_CLOCK);
         rep_link_fail(link, "the peer's clock is over 24 hours ahead");

@@ -17,7 +17,8 @@ enum {
 static struct rep_sweep_floor *place_of(const struct rep_sweep_set *set,
                                         uint64_t hash)
 {
-    size_t i = (size_t)hash & (set->size - 1);
+    size_t i =
+        (size_t)hash_bytes(&hash, sizeof(hash), set->seed) & (set->size - 1);
 
     while (set->place[i].version != 0 && set->place[i].hash != hash) {
         i = (i + 1) & (set->size - 1);
@@ -76,7 +77,8 @@ static void clear(struct rep_sweep_set *set)
 void rep_sweep_init(struct rep_sweep *s)
 {
     *s = (struct rep_sweep){.floors = REP_SWEEP_FLOORS,
-                            .items = REP_SWEEP_ITEMS};
+                            .items = REP_SWEEP_ITEMS,
+                            .next = {.seed = hash_random()}};
 }
 
 void rep_sweep_fini(struct rep_sweep *s)
@@ -87,7 +89,7 @@ void rep_sweep_fini(struct rep_sweep *s)
 
 bool rep_sweep_ask(struct rep_sweep *s, uint64_t hash, uint64_t version)
 {
-    return add(&s->next, hash, version);
+    return s->next.n < REP_SWEEP_MOST && add(&s->next, hash, version);
 }
 
 struct found {
@@ -129,7 +131,7 @@ static bool begin(struct rep_sweep *s)
         return false;
     }
     s->now = s->next;
-    s->next = (struct rep_sweep_set){0};
+    s->next = (struct rep_sweep_set){.seed = s->now.seed};
     s->walking = true;
     s->cursor = (struct store_cursor){0};
     return true;

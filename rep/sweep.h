@@ -24,14 +24,17 @@
 #include "base/util.h"
 #include "store.h"
 
-/* With so many for the next walk it is full. */
-#define REP_SWEEP_FLOORS ((size_t)1 << 19)
+/* With so many for the next walk it is full: what links bring until they wait
+ * fits. The most: a set has no more than 2^20 places, 16 MiB. */
+#define REP_SWEEP_FLOORS ((size_t)5 << 16)
+#define REP_SWEEP_MOST   ((size_t)1 << 19)
 /* Items looked at by one step. */
 #define REP_SWEEP_ITEMS 4096
 
 /* A set of floors by hash, open addressing. */
 struct rep_sweep_set {
     size_t n, size; /* in use; places, a power of two, or 0 */
+    uint64_t seed;  /* of the places: peers choose the hashes */
     uint64_t below; /* the greatest version */
     struct rep_sweep_floor {
         uint64_t hash, version; /* version 0: free */
@@ -49,7 +52,8 @@ struct rep_sweep {
 void rep_sweep_init(struct rep_sweep *s);
 void rep_sweep_fini(struct rep_sweep *s);
 
-/* A floor has come by hash. False: out of memory, it is not kept. */
+/* A floor has come by hash. False: out of memory, or there are REP_SWEEP_MOST
+ * because links broke and came back; it is not kept. */
 bool rep_sweep_ask(struct rep_sweep *s, uint64_t hash,
                    uint64_t version) MUST_CHECK;
 

@@ -336,6 +336,33 @@ START_TEST(floors_by_hash_are_too_many_at_a_time)
 }
 END_TEST
 
+/* A peer that chose them to fall upon one place would take a minute here. */
+START_TEST(places_of_floors_cannot_be_chosen)
+{
+    for (uint64_t i = 1; i <= REP_SWEEP_FLOORS; i++) {
+        ck_assert(rep_sweep_ask(&sweep, i << 32, V(1)));
+    }
+    ck_assert(rep_sweep_is_full(&sweep));
+}
+END_TEST
+
+START_TEST(floors_by_hash_have_a_bound)
+{
+    struct frame_msg msg;
+    uint64_t n = 0;
+
+    while (rep_sweep_ask(&sweep, n, V(1))) {
+        n++;
+    }
+    ck_assert_uint_eq(n, REP_SWEEP_MOST);
+    ck_assert_uint_eq(sweep.next.size, 1 << 20);
+    msg = floor_msg("one more", V(2));
+    ck_assert_int_eq(feed_one(&msg), REP_APPLY_MEMORY);
+    (void)rep_sweep_step(&sweep);
+    ck_assert(rep_sweep_ask(&sweep, n, V(1)));
+}
+END_TEST
+
 START_TEST(flushes_come_with_their_version)
 {
     struct frame_msg msg = {.type = FRAME_FLUSH_AT,
@@ -586,6 +613,8 @@ int main(void)
     tcase_add_test(t, with_relay_floors_by_hash_are_logged_for_others);
     tcase_add_test(t, a_sweep_removes_thousands);
     tcase_add_test(t, floors_by_hash_are_too_many_at_a_time);
+    tcase_add_test(t, places_of_floors_cannot_be_chosen);
+    tcase_add_test(t, floors_by_hash_have_a_bound);
     tcase_add_test(t, flushes_come_with_their_version);
     tcase_add_test(t, a_touch_lengthens_the_same_version_only);
     tcase_add_test(t, a_later_expiry_wins_by_more_than_two_seconds);

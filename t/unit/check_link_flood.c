@@ -305,6 +305,21 @@ START_TEST(who_is_not_read_hears_that_we_are_there)
 }
 END_TEST
 
+START_TEST(a_floor_for_which_there_is_no_room_ends_the_link)
+{
+    uint64_t i = 0;
+
+    link_up();
+    while (rep_sweep_ask(&sweep, i, V(1))) {
+        i++;
+    }
+    ck_assert_uint_eq(i, REP_SWEEP_MOST);
+    send_floor(i, V(1));
+    ck_ended(FRAME_ERROR_RESOURCES);
+    ck_assert_str_eq(error_text(), "out of memory");
+}
+END_TEST
+
 START_TEST(what_came_from_the_peer_does_not_go_back)
 {
     const struct frame_msg item = item_msg("k", "1", V(1));
@@ -336,6 +351,7 @@ static void add_tests(Suite *s)
     tcase_add_test(t, who_brings_none_is_heard_while_the_sweep_is_full);
     tcase_add_test(t, who_begins_while_the_sweep_is_full_is_heard);
     tcase_add_test(t, who_is_not_read_hears_that_we_are_there);
+    tcase_add_test(t, a_floor_for_which_there_is_no_room_ends_the_link);
     tcase_add_test(t, what_came_from_the_peer_does_not_go_back);
 }
 
