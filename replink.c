@@ -25,7 +25,8 @@
 #define UNSENT 262144      /* bytes the kernel may hold that did not leave */
 #define STAGE  16384       /* bytes that TLS encrypts together */
 /* Of rep_timeout: how long the kernel tries. */
-#define LOST_TIMES 3
+#define LOST_TIMES 3  /* until it is linked, or with a 2.x */
+#define BUSY_TIMES 12 /* a v3 link */
 
 /* Small pieces for TLS. The replication thread is one. */
 static char stage_bytes[STAGE];
@@ -59,7 +60,7 @@ static struct replink *cast(void *arg)
 /* ---- life ------------------------------------------------------------- */
 
 /* The kernel drops the connection when what was sent is not acknowledged, or
- * not taken, for so long; 0: for as long as it tries. */
+ * not taken, for so long. */
 static void limit_unacked(int fd, unsigned ms)
 {
     /* Without it, or over INT_MAX: as long as it tries. */
@@ -449,17 +450,13 @@ void replink_refuse(struct replink *self, enum wire_refusal refusal)
     settle(self);
 }
 
-/* From here on rep/core judges silence. The kernel would also end a link whose
- * peer is well and takes nothing for long: it may sweep (rep/link.h). */
-static void trust_core(const struct replink *self)
-{
-    limit_unacked(self->fd, 0);
-}
-
 bool replink_begin(struct replink *self, bool legacy, uint64_t unlinked_since)
 {
+    /* From here on rep/core judges silence, and a peer that takes nothing may
+     * be well: it sweeps (rep/link.h). But not for ever: what waits for it
+     * holds memory, that of a large value too. */
     if (!legacy) {
-        trust_core(self);
+        limit_unacked(self->fd, BUSY_TIMES * self->env->timeout_ms);
     }
     return rep_link_begin(self->link, legacy, unlinked_since) &&
            follow_reading(self);
