@@ -45,9 +45,13 @@ is $list->stats('settings')->{num_threads_per_udp}, 1, 'one worker each';
 my $mc = start_memcached('-U', $port + 0, '-t', 3);
 my $u  = Udp->new(port => $port);
 is_deeply [$u->expect("mn\r\n", 1)], ["MN\r\n"];
-my %row  = map { @$_ } $mc->stats('conns');
-my @fds  = map { /\A(\d+):UDP\z/ ? $1 : () } keys %row;
-is scalar @fds, 3, 'stats conns: a row for each worker';
+my (%row, @fds);
+# Each takes its socket when it gets to it.
+ok((wait_for {
+    %row = map { @$_ } $mc->stats('conns');
+    @fds = map { /\A(\d+):UDP\z/ ? $1 : () } keys %row;
+    @fds == 3
+} 20), 'stats conns: a row for each worker');
 for my $fd (@fds) {
     is $row{"$fd:UDP"}, 'UDP', 'UDP';
     is $row{"$fd:addr"}, "udp:127.0.0.1:$port", 'its address';
