@@ -110,18 +110,31 @@ static struct rep_link_figures seen(void)
     return f;
 }
 
+/* Waits for an event, until `ms` have passed. */
+static void await_event(uint64_t ms)
+{
+    const struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
+                               .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+    ck_assert_int_eq(event_base_loopexit(link_env.base, &tv), 0);
+    ck_assert_int_ge(event_base_loop(link_env.base, EVLOOP_ONCE), 0);
+}
+
+static uint64_t ms_since(uint64_t start)
+{
+    return (clock_mono().ns - start) / 1000000;
+}
+
 /* The loop of the replication thread for so long, or to the end of the link. */
 static uint64_t turn_for(unsigned ms)
 {
-    uint64_t start = clock_mono().ns, now = start;
+    uint64_t start = clock_mono().ns, passed = 0;
 
-    while (!replink_is_closed(self) && now - start < ms * UINT64_C(1000000)) {
-        (void)event_base_loop(link_env.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        (void)replink_turn(self);
-        (void)usleep(1000);
-        now = clock_mono().ns;
+    while (!replink_is_closed(self) && passed < ms) {
+        await_event(replink_turn(self) == REPLINK_BUSY ? 0 : ms - passed);
+        passed = ms_since(start);
     }
-    return (now - start) / 1000000;
+    return passed;
 }
 
 /* The kernel gives up a host that takes nothing for 3 times the timeout; a
