@@ -12,7 +12,8 @@
  *
  * Layer:     4. Includes rep/link.h.
  * Threads:   the replication thread.
- * Source:    the numbers are measured (bench/replication-cost, -copy).
+ * Source:    the numbers are ours, by bench/replication-cost and -lag;
+ *            REP_PACE_HELD_NS bounds how late an event is seen.
  */
 #ifndef REP_PACE_H
 #define REP_PACE_H
