@@ -41,8 +41,8 @@ static int compare_bytes(const struct item *held, const struct incoming *x)
     return order;
 }
 
-/* Above zero: the incoming state wins; by flags, length, bytes. */
-static int compare_state(const struct item *held, const struct incoming *x)
+/* What repcached 2.x knows of an item, too: flags, length, bytes. */
+static int compare_value(const struct item *held, const struct incoming *x)
 {
     uint32_t flags = item_flags(held);
 
@@ -53,6 +53,23 @@ static int compare_state(const struct item *held, const struct incoming *x)
         return x->n > held->nbytes ? 1 : -1;
     }
     return compare_bytes(held, x);
+}
+
+/* Above zero: the incoming state wins; by its value, cas, and marks. */
+static int compare_state(const struct item *held, const struct incoming *x)
+{
+    const unsigned marks = ITEM_B64KEY | ITEM_STALE | ITEM_TOKEN_SENT;
+    unsigned ours = held->bits & marks, theirs = x->in->bits & marks;
+    uint64_t cas = x->in->cas != 0 ? x->in->cas : x->in->version;
+    int order = compare_value(held, x);
+
+    if (order != 0) {
+        return order;
+    }
+    if (cas != item_cas(held)) {
+        return cas > item_cas(held) ? 1 : -1;
+    }
+    return (int)theirs - (int)ours;
 }
 
 /* The later expiry is taken when it is later by over 2 s, which two clocks
@@ -145,7 +162,7 @@ static enum store_applied judge_legacy_locked(struct item *held,
                                               const struct incoming *x)
 {
     if (held != NULL && has_low_cas(held, x->in->version) &&
-        compare_state(held, x) == 0) {
+        compare_value(held, x) == 0) {
         held->exptime = x->in->attrs.exptime;
         return STORE_APPLIED_SAME;
     }

@@ -77,6 +77,11 @@ static enum store_applied apply(const char *name, const char *value,
     return store_apply(&key, &in, value, strlen(value));
 }
 
+static struct store_incoming incoming(uint64_t version)
+{
+    return (struct store_incoming){.version = version, .source = 2};
+}
+
 static void put(const char *name, const char *value)
 {
     struct store_key key = key_of(name);
@@ -132,6 +137,26 @@ START_TEST(equal_versions_decide_by_state)
     ck_assert_int_eq(apply("k", "ccc", V(5)), STORE_APPLIED);
     ck_assert_int_eq(apply("k", "z", V(5)), STORE_STALE);
     ck_assert(holds("k", "ccc"));
+}
+END_TEST
+
+START_TEST(equal_values_decide_by_cas_and_marks)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = incoming(V(5));
+
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    in.bits = ITEM_STALE;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_SAME);
+    in.bits = 0;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_STALE);
+    in.cas = V(5) + 1;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    in.cas = V(4);
+    in.bits = ITEM_STALE;
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_STALE);
+    ck_assert_uint_eq(cas_of("k"), V(5) + 1);
 }
 END_TEST
 
@@ -411,11 +436,6 @@ END_TEST
 
 /* ---- what peers need beside whole items ---- */
 
-static struct store_incoming incoming(uint64_t version)
-{
-    return (struct store_incoming){.version = version, .source = 2};
-}
-
 static uint32_t expiry_of(const char *name)
 {
     struct store_key key = key_of(name);
@@ -628,6 +648,7 @@ int main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, the_newer_version_wins_whatever_the_order);
     tcase_add_test(t, equal_versions_decide_by_state);
+    tcase_add_test(t, equal_values_decide_by_cas_and_marks);
     tcase_add_test(t, a_local_write_beats_everything_received);
     tcase_add_test(t, floors_refuse_older_states);
     tcase_add_test(t, a_barrier_kills_older_and_spares_newer);
