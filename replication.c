@@ -414,81 +414,6 @@ static void perform_on_link(const struct rep_action *a)
     }
 }
 
-static void perform(const struct rep_action *a)
-{
-    switch (a->kind) {
-    case REP_DO_LISTENING:
-        do_listening();
-        return;
-    case REP_DO_DIAL:
-        repbind_again();
-        reppeer_dial(a->peer, a->loud, a->next);
-        return;
-    case REP_DO_UNDIAL:
-        reppeer_undial(a->peer);
-        return;
-    case REP_DO_SLOT:
-        version_set_slot(a->slot);
-        return;
-    case REP_DO_SERVE:
-        self.on_serve(self.on_serve_ctx);
-        return;
-    case REP_DO_PRINT:
-        do_print(a);
-        return;
-    case REP_DO_TIMER:
-        do_timer(a->at);
-        return;
-    case REP_DO_END:
-        self.ended = true;
-        return;
-    case REP_DO_CLOSE:
-    case REP_DO_HELLO:
-    case REP_DO_LINK:
-    case REP_DO_CATCH_UP:
-    case REP_DO_SCAN:
-    case REP_DO_ANNOUNCE:
-    case REP_DO_BEAT:
-    case REP_DO_DRAIN:
-        perform_on_link(a);
-        return;
-    }
-}
-
-/* Queues the event; what performing its actions brings waits its turn, so
- * that rep/core is never entered from inside its own actions. */
-static void post(void *ctx, const struct rep_event *event)
-{
-    struct rep_event *queued;
-
-    (void)ctx;
-    assert(self.nevents < EVENTS);
-    queued = &self.events[(self.events_at + self.nevents++) % EVENTS];
-    *queued = *event;
-    if (queued->kind == REP_EV_HELLO) {
-        identify(queued);
-    }
-    if (self.stepping) {
-        return;
-    }
-    self.stepping = true;
-    while (self.nevents > 0) {
-        struct rep_event ev = self.events[self.events_at];
-        const struct rep_action *actions;
-        size_t n = 0;
-
-        self.events_at = (self.events_at + 1) % EVENTS;
-        self.nevents--;
-        actions = rep_core_step(self.core, &ev, now_ms(), &n);
-        for (size_t i = 0; i < n; i++) {
-            perform(&actions[i]);
-        }
-    }
-    self.stepping = false;
-}
-
-/* ---- the loop --------------------------------------------------------- */
-
 /* Which lines are the links of which configured peers, as rep/core has it. Two
  * names may lead to one node: the first of them gets the figures. */
 static void number_lines(void)
@@ -557,6 +482,82 @@ static void publish(void)
     repstats_copy(&self.published, &self.view);
     lock_drop(&self.view_lock, LOCK_QUEUE);
 }
+
+static void perform(const struct rep_action *a)
+{
+    switch (a->kind) {
+    case REP_DO_LISTENING:
+        do_listening();
+        return;
+    case REP_DO_DIAL:
+        repbind_again();
+        reppeer_dial(a->peer, a->loud, a->next);
+        return;
+    case REP_DO_UNDIAL:
+        reppeer_undial(a->peer);
+        return;
+    case REP_DO_SLOT:
+        version_set_slot(a->slot);
+        return;
+    case REP_DO_SERVE:
+        publish(); /* who is served reads no older figures */
+        self.on_serve(self.on_serve_ctx);
+        return;
+    case REP_DO_PRINT:
+        do_print(a);
+        return;
+    case REP_DO_TIMER:
+        do_timer(a->at);
+        return;
+    case REP_DO_END:
+        self.ended = true;
+        return;
+    case REP_DO_CLOSE:
+    case REP_DO_HELLO:
+    case REP_DO_LINK:
+    case REP_DO_CATCH_UP:
+    case REP_DO_SCAN:
+    case REP_DO_ANNOUNCE:
+    case REP_DO_BEAT:
+    case REP_DO_DRAIN:
+        perform_on_link(a);
+        return;
+    }
+}
+
+/* Queues the event; what performing its actions brings waits its turn, so
+ * that rep/core is never entered from inside its own actions. */
+static void post(void *ctx, const struct rep_event *event)
+{
+    struct rep_event *queued;
+
+    (void)ctx;
+    assert(self.nevents < EVENTS);
+    queued = &self.events[(self.events_at + self.nevents++) % EVENTS];
+    *queued = *event;
+    if (queued->kind == REP_EV_HELLO) {
+        identify(queued);
+    }
+    if (self.stepping) {
+        return;
+    }
+    self.stepping = true;
+    while (self.nevents > 0) {
+        struct rep_event ev = self.events[self.events_at];
+        const struct rep_action *actions;
+        size_t n = 0;
+
+        self.events_at = (self.events_at + 1) % EVENTS;
+        self.nevents--;
+        actions = rep_core_step(self.core, &ev, now_ms(), &n);
+        for (size_t i = 0; i < n; i++) {
+            perform(&actions[i]);
+        }
+    }
+    self.stepping = false;
+}
+
+/* ---- the loop --------------------------------------------------------- */
 
 /* Figures are for people: they need not cost anything. */
 static void publish_sometimes(void)
