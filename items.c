@@ -37,17 +37,19 @@ uint32_t item_flags(const struct item *it)
     return flags;
 }
 
-uint64_t item_cas(const struct item *it)
+uint64_t item_stored_cas(const struct item *it)
 {
     uint64_t cas = 0;
 
-    if (!cas_shown) {
-        return 0;
-    }
     if (it->bits & ITEM_HAS_CAS) {
         memcpy(&cas, cas_field(it), sizeof(cas));
     }
     return cas == 0 ? it->version : cas;
+}
+
+uint64_t item_cas(const struct item *it)
+{
+    return cas_shown ? item_stored_cas(it) : 0;
 }
 
 void item_set_flags(struct item *it, uint32_t flags)

@@ -125,7 +125,10 @@ static inline char *item_data(const struct item *it)
 /* Client flags. */
 uint32_t item_flags(const struct item *it);
 
-/* The cas clients see: the version unless another one was chosen. */
+/* The version unless another cas was chosen. */
+uint64_t item_stored_cas(const struct item *it);
+
+/* The cas clients see: that, or 0 when none is shown. */
 uint64_t item_cas(const struct item *it);
 
 static inline bool item_is_chained(const struct item *it)
@@ -146,7 +149,7 @@ uint64_t item_chain_ref(const struct item *it);
 struct item_chunk *item_chunk_first(const struct item *it);
 struct item_chunk *item_chunk_next(const struct item_chunk *chunk);
 
-/* Chosen once at start: false makes item_cas answer 0 (-C). */
+/* Chosen once at start: false makes item_cas give 0 (-C). */
 void items_init(bool show_cas);
 
 /* Bytes in one chunk that an item of this shape takes. */

@@ -66,8 +66,8 @@ static int compare_state(const struct item *held, const struct incoming *x)
     if (order != 0) {
         return order;
     }
-    if (cas != item_cas(held)) {
-        return cas > item_cas(held) ? 1 : -1;
+    if (cas != item_stored_cas(held)) {
+        return cas > item_stored_cas(held) ? 1 : -1;
     }
     return (int)theirs - (int)ours;
 }
@@ -153,7 +153,7 @@ static enum store_applied judge_locked(struct item *held,
 static bool has_low_cas(const struct item *held, uint64_t low)
 {
     return (uint32_t)held->version == (uint32_t)low ||
-           (uint32_t)item_cas(held) == (uint32_t)low;
+           (uint32_t)item_stored_cas(held) == (uint32_t)low;
 }
 
 /* A legacy peer sends the low half of a cas that may be ours: then its value

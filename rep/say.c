@@ -34,7 +34,7 @@ static struct frame_msg message_of(const struct item *it, uint8_t hops)
         .version = it->version,
         .key = item_key(it),
     };
-    uint64_t cas = item_cas(it);
+    uint64_t cas = item_stored_cas(it);
 
     if (cas != it->version) {
         msg.bits |= FRAME_HAS_CAS;
