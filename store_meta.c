@@ -371,7 +371,7 @@ static enum store_status link_empty(struct item *it,
     if (old != NULL && is_other(old, mark)) {
         status = STORE_EXISTS;
     } else if (old != NULL) {
-        kept = mark->stale ? 0 : item_cas(old);
+        kept = mark->stale ? 0 : item_stored_cas(old);
         item_set_cas(it, mark->new_cas != 0 ? mark->new_cas : kept);
         it->bits |= old->bits & ITEM_B64KEY;
         status = store_link_local_locked(s, key, old, it) ? STORE_OK

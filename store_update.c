@@ -27,10 +27,10 @@ bool store_cas_room_locked(struct item *it)
 bool store_change_quietly_locked(struct item *it, const struct store_key *key,
                                  unsigned marks, uint32_t exptime)
 {
-    uint64_t cas = item_cas(it);
+    uint64_t cas = item_stored_cas(it);
 
     if (store.observer != NULL) {
-        if (cas != 0 && !store_cas_room_locked(it)) {
+        if (!store_cas_room_locked(it)) {
             return false;
         }
         it->version = store_record_locked(STORE_OP_ITEM, key, it, 0, 0);

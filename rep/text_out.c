@@ -123,7 +123,7 @@ static void put_rep(struct rep_text_out *out, const struct item *it)
                              .flags = item_flags(it),
                              .exptime = it->exptime,
                              .nbytes = it->nbytes,
-                             .cas = item_cas(it)};
+                             .cas = item_stored_cas(it)};
 
     wrote(out, wire_format_rep(tail(out), &line));
     out->items++;

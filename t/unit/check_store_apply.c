@@ -160,6 +160,21 @@ START_TEST(equal_values_decide_by_cas_and_marks)
 }
 END_TEST
 
+START_TEST(a_cas_that_is_not_shown_counts)
+{
+    struct store_key key = key_of("k");
+    struct store_incoming in = incoming(V(5));
+
+    items_init(false);
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED);
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_APPLIED_SAME);
+    in.cas = V(4);
+    ck_assert_int_eq(store_apply(&key, &in, "v", 1), STORE_STALE);
+    items_init(true);
+    ck_assert_uint_eq(cas_of("k"), V(5));
+}
+END_TEST
+
 START_TEST(a_local_write_beats_everything_received)
 {
     ck_assert_int_eq(apply("k", "theirs", V(1000000)), STORE_APPLIED);
@@ -649,6 +664,7 @@ int main(void)
     tcase_add_test(t, the_newer_version_wins_whatever_the_order);
     tcase_add_test(t, equal_versions_decide_by_state);
     tcase_add_test(t, equal_values_decide_by_cas_and_marks);
+    tcase_add_test(t, a_cas_that_is_not_shown_counts);
     tcase_add_test(t, a_local_write_beats_everything_received);
     tcase_add_test(t, floors_refuse_older_states);
     tcase_add_test(t, a_barrier_kills_older_and_spares_newer);
