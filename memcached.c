@@ -249,6 +249,7 @@ static void make_store(void)
     hash_init();
     clock_init();
     version_init(VERSIONS, (uint8_t)hash_random());
+    version_scatter(hash_random() | 1);
     if (!store_init(&config)) {
         exit(EXIT_FAILURE); /* it said why */
     }

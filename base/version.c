@@ -7,15 +7,22 @@
 enum { LOW_BITS = VERSION_SLOT_BITS + VERSION_COUNTER_BITS };
 
 static enum version_mode mode; /* [c] */
+static uint64_t scatter;       /* [c] see version_scatter */
 static atomic_uchar slot;      /* [a] */
 static atomic_ullong last;     /* [a] greatest drawn or received */
 
 void version_init(enum version_mode new_mode, uint8_t new_slot)
 {
     mode = new_mode;
+    scatter = 0;
     /* No thread runs yet. */
     atomic_store_explicit(&slot, new_slot, memory_order_relaxed);
     atomic_store_explicit(&last, 0, memory_order_relaxed);
+}
+
+void version_scatter(uint64_t seed)
+{
+    scatter = seed;
 }
 
 uint64_t version_at_ms(uint64_t ms)
@@ -28,12 +35,29 @@ uint64_t version_ms(uint64_t v)
     return (v >> LOW_BITS) + VERSION_EPOCH_MS;
 }
 
-/* The least version above `seen` with our slot, not before the clock. */
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Where the counter begins in the millisecond of `v`. (Multiplicative hashing:
+ * Knuth, The Art of Computer Programming, volume 3, 6.4.) */
+static uint64_t place_in_ms(uint64_t v)
+{
+    uint64_t ms = v >> LOW_BITS;
+    uint64_t place = ms * scatter >> (64 - VERSION_PLACE_BITS);
+
+    return ms << LOW_BITS | place << VERSION_SLOT_BITS;
+}
+
+/* The least version above `seen` with our slot, not before the clock, nor
+ * before our place in its millisecond. */
 static uint64_t hybrid_after(uint64_t seen, uint64_t now)
 {
     uint64_t step = ((seen >> VERSION_SLOT_BITS) + 1) << VERSION_SLOT_BITS;
+    uint64_t next = later(step, now);
 
-    return (step > now ? step : now) |
+    return later(next, place_in_ms(next)) |
            atomic_load_explicit(&slot, memory_order_relaxed);
 }
 

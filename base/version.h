@@ -19,12 +19,20 @@
 
 #define VERSION_SLOT_BITS    8
 #define VERSION_COUNTER_BITS 14
+#define VERSION_PLACE_BITS   12 /* of the counter, see version_scatter */
 #define VERSION_EPOCH_MS     1704067200000ULL /* 2024-01-01T00:00:00Z */
 
 enum version_mode { VERSION_COUNTING, VERSION_HYBRID };
 
 /* Starts over. Before threads start, or in a test. */
 void version_init(enum version_mode mode, uint8_t slot);
+
+/* Hybrid: from now on the counter begins each millisecond at one of 4,096
+ * places that `seed`, odd and the node's own, draws for it; at 0 before. Nodes
+ * that have not met may have one slot: what they write to one key in the same
+ * millisecond still has two versions, but for one case in 4,096. Before threads
+ * start. */
+void version_scatter(uint64_t seed);
 
 /* Draws the next version: above everything drawn or received. */
 uint64_t version_next(void);

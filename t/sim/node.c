@@ -30,6 +30,7 @@ static struct rep_event events[SIM_NODES][EVENTS];
 static struct statics {
     struct store store;
     uint64_t last;
+    uint64_t scatter;
     uint8_t slot;
 } statics[SIM_NODES];
 
@@ -63,6 +64,7 @@ struct sim_node *sim_select(unsigned node)
         memcpy((void *)&store, (const void *)&statics[node].store,
                sizeof(store));
         version_init(VERSION_HYBRID, statics[node].slot);
+        version_scatter(statics[node].scatter);
         version_observe(statics[node].last);
         sim_memory_select(node);
         selected = node;
@@ -571,13 +573,18 @@ void sim_node_reset(void)
     sim_memory_select(selected);
 }
 
-/* Few, so that some are the same; but the ends of a chain have others, since
- * they may meet the middle at one time and never hear of each other. */
-static uint8_t draw_slot(unsigned node)
+/* In one of few slots, so that some are the same. Then two may write a key at
+ * one version before they meet, which those who meet settle; but not the ends
+ * of a chain, that would have to find other versions. */
+static void begin_versions(const struct sim_node *n, uint64_t last)
 {
-    unsigned slot = sim_below(4);
+    bool scattered = sim_has(SIM_CHAIN) || sim_plan.seed % 2 == 0;
+    uint64_t *scatter = &statics[n->id].scatter;
 
-    return (uint8_t)(sim_has(SIM_CHAIN) && node == 2 ? slot + 4 : slot);
+    *scatter = scattered ? n->run | 1 : 0;
+    version_init(VERSION_HYBRID, (uint8_t)sim_below(4));
+    version_scatter(*scatter);
+    version_observe(last);
 }
 
 static void new_store(const struct sim_node *n)
@@ -589,7 +596,7 @@ static void new_store(const struct sim_node *n)
     if (!store_init(&config)) {
         abort();
     }
-    version_init(VERSION_HYBRID, draw_slot(n->id));
+    begin_versions(n, 0);
 }
 
 static void watch_store(struct sim_node *n)
@@ -656,8 +663,7 @@ static void go_on(struct sim_node *n)
     struct rep_keep parts = parts_of(n);
     uint64_t last = version_last();
 
-    version_init(VERSION_HYBRID, draw_slot(n->id));
-    version_observe(last);
+    begin_versions(n, last);
     sim_keeping = true;
     if (!rep_keep_load(&parts, kept[n->id].p, kept[n->id].n)) {
         abort();

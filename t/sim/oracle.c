@@ -35,8 +35,7 @@ static struct knows {
 } knows[SIM_NODES];
 
 static char names[SIM_KEYS][KEY_MAX_LENGTH + 1];
-static uint64_t noted[SIM_NODES][SIM_KEYS]; /* version last looked at */
-static uint64_t drew_in[SIM_NODES][4];      /* slots: a bit each */
+static uint64_t drew[SIM_NODES][SIM_KEYS]; /* its last version of its own */
 static bool misread; /* some link has a wrong notion of a clock */
 static size_t name_length;
 static uint64_t agreed[SIM_KEYS];
@@ -50,8 +49,7 @@ void sim_oracle_reset(void)
         writes[k].n = 0;
     }
     memset(knows, 0, sizeof(knows));
-    memset(drew_in, 0, sizeof(drew_in));
-    memset(noted, 0, sizeof(noted));
+    memset(drew, 0, sizeof(drew));
     misread = false;
 }
 
@@ -135,7 +133,7 @@ void sim_oracle_change(unsigned node, const struct store_change *change,
         return;
     }
     if (change->version == 0) {
-        drew_in[node][version % 256 / 64] |= UINT64_C(1) << version % 64;
+        drew[node][key] = version;
     }
     if (change->version == 0 && version <= known) {
         sim_fail("node %u drew %llx for key %c, not above %llx", node,
@@ -215,10 +213,9 @@ void sim_oracle_wrote(unsigned node, unsigned key)
     const struct item *it = raw(node, key);
     struct write w;
 
-    if (it == NULL || it->version == noted[node][key]) {
+    if (it == NULL || it->version != drew[node][key]) {
         return;
     }
-    noted[node][key] = it->version;
     w = (struct write){it->version, hash_of(it)};
     if (was_written(key, w.version, w.hash)) {
         return;
@@ -347,27 +344,6 @@ static int64_t expiry(unsigned node, const struct item *it)
                             : (int64_t)it->exptime * 1000 - sim_plan.skew[node];
 }
 
-/* Two nodes of a chain drew in its slot, which they may before they link: then
- * the version may be of two writes. Neighbours settle that by the bytes; what
- * is beyond hears of the version alone. */
-static bool may_be_twins(uint64_t version)
-{
-    unsigned drew = 0;
-
-    for (unsigned n = 0; n < SIM_NODES; n++) {
-        drew += (unsigned)(drew_in[n][version % 256 / 64] >> version % 64 & 1);
-    }
-    return sim_has(SIM_CHAIN) && drew > 1;
-}
-
-/* What one node holds another was told to remove as if it were newer: it had
- * one of the two, and who held the other has let it go. */
-static bool is_removed_twin(uint64_t version, const struct newest *w)
-{
-    return version == w->item && w->floor == w->item + 1 &&
-           may_be_twins(version);
-}
-
 static void check_item(unsigned node, unsigned key, const struct newest *w)
 {
     const struct item *it = live(node, key);
@@ -375,8 +351,7 @@ static void check_item(unsigned node, unsigned key, const struct newest *w)
     if (it == NULL) {
         return;
     }
-    if (it->version < greater(w->item, w->floor) &&
-        !is_removed_twin(it->version, w)) {
+    if (it->version < greater(w->item, w->floor)) {
         sim_fail("node %u holds %llx of key %c, newest is item %llx, "
                  "floor %llx",
                  node, llu(it->version), 'a' + (int)key, llu(w->item),
@@ -396,8 +371,7 @@ static void compare(unsigned a, unsigned b, unsigned key,
     int64_t ours, theirs;
     uint64_t hash;
 
-    if (x == NULL || y == NULL || x->version != y->version ||
-        may_be_twins(x->version)) {
+    if (x == NULL || y == NULL || x->version != y->version) {
         return;
     }
     (void)sim_select(a);

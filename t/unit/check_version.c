@@ -53,6 +53,58 @@ START_TEST(hybrid_rises_while_the_clock_stands)
 }
 END_TEST
 
+/* Of `scatter`, in slot 5, `n` milliseconds after NOW. */
+static uint64_t first_of(uint64_t scatter, unsigned n)
+{
+    clock_freeze(NOW + n);
+    version_init(VERSION_HYBRID, 5);
+    version_scatter(scatter);
+    return version_next();
+}
+
+START_TEST(scattered_nodes_of_one_slot_draw_the_same_by_chance_alone)
+{
+    const uint64_t a = 0x9e3779b97f4a7c15U, b = 0xd1342543de82ef95U;
+    unsigned same = 0;
+
+    for (unsigned n = 0; n < COUNT; n++) {
+        uint64_t v = first_of(a, n);
+
+        ck_assert_uint_eq(version_ms(v), NOW + n);
+        ck_assert_uint_eq(v & 255, 5);
+        ck_assert_uint_lt(v - version_at_ms(NOW + n), UINT64_C(4096) << 8);
+        same += v == first_of(b, n);
+    }
+    ck_assert_uint_lt(same, 20); /* 5 are to be expected */
+}
+END_TEST
+
+START_TEST(scattered_versions_rise_by_one_within_a_millisecond)
+{
+    uint64_t v = first_of(0xd1342543de82ef95U, 0);
+
+    for (unsigned i = 1; i < 1000; i++) {
+        ck_assert_uint_eq(version_next(), v + (i << 8));
+    }
+}
+END_TEST
+
+/* Lifted to one version of a third, they part again. */
+START_TEST(scattered_nodes_part_behind_what_they_hear)
+{
+    uint64_t heard = version_at_ms(NOW + 50), a;
+
+    (void)first_of(0x9e3779b97f4a7c15U, 0);
+    version_observe(heard);
+    a = version_next();
+    (void)first_of(0xd1342543de82ef95U, 0);
+    version_observe(heard);
+    ck_assert_uint_ne(version_next(), a);
+    ck_assert_uint_eq(version_ms(a), NOW + 50);
+    ck_assert_uint_gt(a, heard);
+}
+END_TEST
+
 START_TEST(hybrid_rises_when_the_clock_goes_back)
 {
     uint64_t v;
@@ -189,6 +241,10 @@ int main(void)
     tcase_add_test(tc, counting_gives_one_two_three);
     tcase_add_test(tc, hybrid_carries_time_and_slot);
     tcase_add_test(tc, hybrid_rises_while_the_clock_stands);
+    tcase_add_test(tc,
+                   scattered_nodes_of_one_slot_draw_the_same_by_chance_alone);
+    tcase_add_test(tc, scattered_versions_rise_by_one_within_a_millisecond);
+    tcase_add_test(tc, scattered_nodes_part_behind_what_they_hear);
     tcase_add_test(tc, hybrid_rises_when_the_clock_goes_back);
     tcase_add_test(tc, hybrid_follows_the_clock);
     tcase_add_test(tc, next_is_above_what_was_observed);
