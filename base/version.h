@@ -30,8 +30,8 @@ void version_init(enum version_mode mode, uint8_t slot);
 /* Hybrid: from now on the counter begins each millisecond at one of 4,096
  * places that `seed`, odd and the node's own, draws for it; at 0 before. Nodes
  * that have not met may have one slot: what they write to one key in the same
- * millisecond still has two versions, but for one case in 4,096. Before threads
- * start. */
+ * millisecond still has two versions, but for one case in 4,096; unless both
+ * had heard a later version of a third. Before threads start. */
 void version_scatter(uint64_t seed);
 
 /* Draws the next version: above everything drawn or received. */

@@ -60,4 +60,16 @@ $n->says("cas a 0 0 1 0\r\nx\r\n", "EXISTS\r\n", 'and never matches');
 $n->says("cas b 0 0 1 1\r\nx\r\n", "NOT_FOUND\r\n");
 is $no->stats('settings')->{cas_enabled}, 'no', 'told by stats settings';
 $_->nothing_more for $c, $n;
+SKIP: {
+    skip "built without replication", 1 if !has_replication();
+    my %counter;    # the first one seen of a millisecond
+    wait_for {
+        $c->set('a', 'x');
+        my $version = ($c->gets('a'))[2];
+        $counter{$version >> 22} //= $version >> 8 & 0x3fff;
+        keys %counter >= 8;
+    }
+    10;
+    ok((grep { $_ > 100 } values %counter), 'versions begin anywhere in their millisecond');
+}
 done_testing;

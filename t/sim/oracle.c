@@ -63,6 +63,7 @@ void sim_oracle_skew(unsigned node, unsigned peer, int64_t skew)
 void sim_oracle_lost(unsigned node)
 {
     memset(&knows[node], 0, sizeof(knows[node]));
+    memset(&drew[node], 0, sizeof(drew[node]));
 }
 
 const char *sim_key_name(unsigned key)
@@ -189,7 +190,7 @@ static struct item *raw(unsigned node, unsigned key)
 static uint64_t hash_of(const struct item *it)
 {
     static unsigned char value[256 * KIB];
-    const uint64_t rest[] = {item_flags(it), item_cas(it),
+    const uint64_t rest[] = {item_flags(it), item_stored_cas(it),
                              it->bits &
                                  (ITEM_B64KEY | ITEM_STALE | ITEM_TOKEN_SENT)};
 
@@ -216,6 +217,7 @@ void sim_oracle_wrote(unsigned node, unsigned key)
     if (it == NULL || it->version != drew[node][key]) {
         return;
     }
+    drew[node][key] = 0; /* what comes back from others is theirs */
     w = (struct write){it->version, hash_of(it)};
     if (was_written(key, w.version, w.hash)) {
         return;

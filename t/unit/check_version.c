@@ -89,8 +89,22 @@ START_TEST(scattered_versions_rise_by_one_within_a_millisecond)
 }
 END_TEST
 
-/* Lifted to one version of a third, they part again. */
-START_TEST(scattered_nodes_part_behind_what_they_hear)
+START_TEST(scattered_versions_carry_into_the_next_millisecond)
+{
+    uint64_t last = first_of(0xd1342543de82ef95U, 0);
+
+    for (int i = 0; i < COUNT; i++) {
+        uint64_t v = version_next();
+
+        ck_assert_uint_gt(v, last);
+        last = v;
+    }
+    ck_assert_uint_eq(version_ms(last), NOW + 1);
+}
+END_TEST
+
+/* Lifted by the clock of a third, they part again. */
+START_TEST(scattered_nodes_part_behind_a_clock_they_hear)
 {
     uint64_t heard = version_at_ms(NOW + 50), a;
 
@@ -221,6 +235,7 @@ START_TEST(threads_never_draw_the_same)
 
     clock_freeze(NOW);
     version_init(VERSION_HYBRID, 3);
+    version_scatter(0x9e3779b97f4a7c15U);
     ck_assert_int_eq(pthread_create(&other, NULL, draw_many, drawn), 0);
     (void)draw_many(drawn + COUNT);
     ck_assert_int_eq(pthread_join(other, NULL), 0);
@@ -244,7 +259,8 @@ int main(void)
     tcase_add_test(tc,
                    scattered_nodes_of_one_slot_draw_the_same_by_chance_alone);
     tcase_add_test(tc, scattered_versions_rise_by_one_within_a_millisecond);
-    tcase_add_test(tc, scattered_nodes_part_behind_what_they_hear);
+    tcase_add_test(tc, scattered_versions_carry_into_the_next_millisecond);
+    tcase_add_test(tc, scattered_nodes_part_behind_a_clock_they_hear);
     tcase_add_test(tc, hybrid_rises_when_the_clock_goes_back);
     tcase_add_test(tc, hybrid_follows_the_clock);
     tcase_add_test(tc, next_is_above_what_was_observed);
