@@ -10,6 +10,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Memcached;
+
 my $mc = start_memcached('-m', '100', '-o', 'slab_automove=0');
 my $c  = $mc->client;
 my %is; # what is stored: key => seed of its value
@@ -46,9 +47,10 @@ sub wrong
     return @wrong;
 }
 
-# Classes that have a page and more to spare, or none: the pool then.
+# Classes with a page to spare once the last is moved, or none: the pool then.
 sub spare
 {
+    wait_for { !$mc->stats->{slab_reassign_running} } 20;
     my $s = $mc->stats('slabs');
     my @c = grep {
         $s->{"$_:total_pages"} > 1
@@ -70,10 +72,9 @@ is scalar(wrong(@keys)), 0, 'all is stored';
 my %all = map { $_ => 1 } map { /^(\d+):/ } keys %{$mc->stats('slabs')};
 my ($bad, %reply) = (0);
 for my $round (1 .. 60) {
-    my @spare = spare();
-    my @dst   = (0, keys %all);
-    my ($src, $dst) = ($spare[rand @spare] // 0, $dst[rand @dst]);
-    my $said = $c->ask("slabs reassign $src $dst");
+    my ($from, $to) = ([spare()], [0, keys %all]);
+    my @move = map { $_->[rand @$_] // 0 } $from, $to;
+    my $said = $c->ask("slabs reassign @move");
     $reply{$said}++;
     # Meanwhile: changes, and everything read.
     my @touched = map { $keys[rand @keys] } 1 .. 40;
@@ -96,5 +97,4 @@ is $s->{curr_items}, scalar(keys %is), 'as many items as there should be';
 $c->says("flush_all\r\n", "OK\r\n");
 %is = ();
 is scalar(wrong(@keys)), 0, 'and all can go';
-
 done_testing;
