@@ -43,12 +43,15 @@ sub lines
 }
 
 # 1.6.18 looks a value up that is too large, and a key of mg whose opaque is; of
-# what ma makes it tells no time.
+# what ma makes it tells no time. What follows a number and white space counts as
+# part of a number to be padded, see above, however long it is.
 sub is_told_alike
 {
     my ($step) = @_;
     return ref $step ne 'HASH'
-        && (ref $step || $step !~ /^(?:ma [^\n]* N\d|m\w absent)/m && length $step < 400_000);
+        && (ref $step
+            || $step !~ /^(?:ma [^\n]* N\d|m\w absent|\d+[\t\r\n]+\r\n)/m
+            && length $step < 400_000);
 }
 
 my $servers  = servers(@quiet);
