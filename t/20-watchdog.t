@@ -33,6 +33,15 @@ sub silent
     return !wait_for { beats($manager) > $before } $seconds;
 }
 
+# Bytes that nobody has read yet, of the 65,536 that a pipe takes.
+sub unread
+{
+    my ($fh) = @_;
+    my $n = pack 'i', 0;
+    ioctl $fh, 0x541b, $n or die "FIONREAD: $!";
+    return unpack 'i', $n;
+}
+
 my $manager = Activate->new;
 my $mc      = start_memcached(
     {under => [@{$manager->under}, 'env', 'WATCHDOG_USEC=100000']}, '-t', 3);
@@ -64,6 +73,7 @@ ok beating($hung), 'two workers';
 my @both = map { $mc->client } 0, 1;
 is $both[0]->ask('verbosity 2'), 'OK', 'the first writes what it hears';
 $both[0]->send("get a\r\n" x 20_000);
+ok((wait_for { unread($pipe) > 60_000 } 20), 'until it can write no more');
 ok silent($hung, 0.3), 'one of two that hangs is enough';
 $pipe->blocking(0);
 my $all   = '';
