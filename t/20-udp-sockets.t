@@ -24,6 +24,7 @@ my $same = spawn_memcached({bare => 1}, ($> == 0 ? ('-u', 'root') : ()),
     '-U', $port, '-l', '127.0.0.1',
     has_replication() ? ('-X', free_port()) : ());
 ok((wait_for { Client->new(port => $port) } 20), '-U alone is TCP too');
+wait_for { $same->ports } 20;    # they are told once all listen
 is_deeply [$same->ports], [['TCP INET', $port], ['UDP INET', $port]],
     'both are in the file of ports';
 is(Udp->new(port => $port)->expect("mn\r\n", 1), "MN\r\n", 'and UDP');
@@ -57,8 +58,8 @@ for my $fd (@fds) {
     is $row{"$fd:addr"}, "udp:127.0.0.1:$port", 'its address';
     is $row{"$fd:listen_addr"}, undef, 'as of a listener';
 }
-my $stats = $mc->stats;
-is $stats->{curr_connections}, 1 + 3, 'they count as connections';
+ok((wait_for { $mc->stats->{curr_connections} == 1 + 3 } 20),
+    'they count as connections');
 
 # --- refused ----------------------------------------------------------------------
 
