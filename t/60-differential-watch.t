@@ -22,10 +22,10 @@ stock();
 # No line is lost.
 my @quiet = ('-t', 1, '-o', 'worker_logbuf_size=4096,watcher_logbuf_size=4096');
 
-# Lines up to the one that a marker brings.
+# Lines up to the one that a marker brings, with or without the sizes of values.
 sub lines
 {
-    my ($watcher, $marker) = @_;
+    my ($watcher, $marker, $sizes) = @_;
     my @lines;
     while (defined(my $line = $watcher->line(20))) {
         return @lines if $line =~ /$marker/;
@@ -33,8 +33,7 @@ sub lines
         $line =~ s/ (?:cfd|clsid)=\K\d+/N/g;
         # Whether 1.6.18 has come across one that is over is a matter of time.
         $line =~ s/item_get .* status=\K(?:not_found|expired|flushed)/gone/;
-        # A number that shrank is padded by 1.6.18 at times.
-        $line =~ s/ size=\K(?:[1-9]|1\d|20)\n/few\n/;
+        $line =~ s/ size=\K\d+/N/ if !$sizes;
         # Of what is over already the seconds are beyond those of an int.
         $line =~ s/ ttl=\K(\d+)/$1 < 2**31 ? int(($1 + 100) \/ 1000) : 'over'/e;
         push @lines, $line;
@@ -43,15 +42,12 @@ sub lines
 }
 
 # 1.6.18 looks a value up that is too large, and a key of mg whose opaque is; of
-# what ma makes it tells no time. What follows a number and white space counts as
-# part of a number to be padded, see above, however long it is.
+# what ma makes it tells no time.
 sub is_told_alike
 {
     my ($step) = @_;
     return ref $step ne 'HASH'
-        && (ref $step
-            || $step !~ /^(?:ma [^\n]* N\d|m\w absent|\d+[\t\r\n]+\r\n)/m
-            && length $step < 400_000);
+        && (ref $step || $step !~ /^(?:ma [^\n]* N\d|m\w absent)/m && length $step < 400_000);
 }
 
 my $servers  = servers(@quiet);
@@ -63,7 +59,9 @@ compare_each('sessions watched', 300, 300, sub {
     $_->{main} = $_->{daemon}->client for @$servers;
     run_session(\@steps, $servers);
     $_->{side}->ask("mg marker$n") for @$servers;
-    return (map({ join '', lines($_, qr/ key=marker$n /) } @watchers),
+    # A number that shrank is padded by 1.6.18 at times.
+    my $sizes = !grep { !ref && /^(?:incr|decr|ma) /m } @steps;
+    return (map({ join '', lines($_, qr/ key=marker$n /, $sizes) } @watchers),
         map { ref $_ ? '(cas)' : Client::shown($_, 250) } @steps);
 });
 done_testing;
