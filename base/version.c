@@ -4,7 +4,10 @@
 
 #include "clock.h"
 
-enum { LOW_BITS = VERSION_SLOT_BITS + VERSION_COUNTER_BITS };
+enum {
+    LOW_BITS = VERSION_SLOT_BITS + VERSION_COUNTER_BITS,
+    PLACE_BITS = 12, /* of the counter */
+};
 
 static enum version_mode mode; /* [c] */
 static uint64_t scatter;       /* [c] see version_scatter */
@@ -35,17 +38,12 @@ uint64_t version_ms(uint64_t v)
     return (v >> LOW_BITS) + VERSION_EPOCH_MS;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Where the counter begins in the millisecond of `v`. (Multiplicative hashing:
  * Knuth, The Art of Computer Programming, volume 3, 6.4.) */
 static uint64_t place_in_ms(uint64_t v)
 {
     uint64_t ms = v >> LOW_BITS;
-    uint64_t place = ms * scatter >> (64 - VERSION_PLACE_BITS);
+    uint64_t place = ms * scatter >> (64 - PLACE_BITS);
 
     return ms << LOW_BITS | place << VERSION_SLOT_BITS;
 }
@@ -55,9 +53,10 @@ static uint64_t place_in_ms(uint64_t v)
 static uint64_t hybrid_after(uint64_t seen, uint64_t now)
 {
     uint64_t step = ((seen >> VERSION_SLOT_BITS) + 1) << VERSION_SLOT_BITS;
-    uint64_t next = later(step, now);
+    uint64_t next = step > now ? step : now;
+    uint64_t place = place_in_ms(next);
 
-    return later(next, place_in_ms(next)) |
+    return (next > place ? next : place) |
            atomic_load_explicit(&slot, memory_order_relaxed);
 }
 

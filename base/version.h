@@ -19,7 +19,6 @@
 
 #define VERSION_SLOT_BITS    8
 #define VERSION_COUNTER_BITS 14
-#define VERSION_PLACE_BITS   12 /* of the counter, see version_scatter */
 #define VERSION_EPOCH_MS     1704067200000ULL /* 2024-01-01T00:00:00Z */
 
 enum version_mode { VERSION_COUNTING, VERSION_HYBRID };
