@@ -182,6 +182,18 @@ START_TEST(an_item_is_rep_with_its_cas)
 }
 END_TEST
 
+START_TEST(its_cas_is_told_when_clients_see_none)
+{
+    uint64_t v = set_until("k", "value", NOW + 100);
+
+    items_init(false);
+    ck_assert(say("k"));
+    items_init(true);
+    send_all();
+    ck_sent("rep k 7 %u 5 %llu\r\nvalue\r\n", NOW + 100, U(v));
+}
+END_TEST
+
 START_TEST(what_2_x_cannot_take_is_a_delete)
 {
     (void)set_big("big", 1100 * 1024);
@@ -467,6 +479,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, an_item_is_rep_with_its_cas);
+    tcase_add_test(t, its_cas_is_told_when_clients_see_none);
     tcase_add_test(t, what_2_x_cannot_take_is_a_delete);
     tcase_add_loop_test(t, large_values_go_by_reference_and_whole, 0, 4);
     tcase_add_test(t, keys_that_no_line_can_name_are_left_out);
