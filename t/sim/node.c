@@ -573,9 +573,9 @@ void sim_node_reset(void)
     sim_memory_select(selected);
 }
 
-/* In one of few slots, so that some are the same. Then two may write a key at
- * one version before they meet, which those who meet settle; but not the ends
- * of a chain, that would have to find other versions. */
+/* In one of few slots, so that some are the same. In half of the schedules two
+ * nodes then write a key at one version before they meet, and settle that when
+ * they do. The ends of a chain never meet: theirs are always scattered. */
 static void begin_versions(const struct sim_node *n, uint64_t last)
 {
     bool scattered = sim_has(SIM_CHAIN) || sim_plan.seed % 2 == 0;
